@@ -1,0 +1,113 @@
+/* Every limit of the server: its name, its value, and why it is that. */
+#pragma once
+
+/* --- requests --- */
+enum {
+    /* A request's line and fields together. Browsers send 1 to 4 KiB; nginx allows 32, Apache 8. */
+    LIMIT_HEAD_BYTES = 16 * 1024,
+    /* Fields of one request. Browsers send about 20. */
+    LIMIT_FIELDS = 64,
+    /* A decoded path. PATH_MAX of Linux. */
+    LIMIT_PATH_BYTES = 4096,
+    /* Ranges of one request; more, and the whole file is sent (RFC 9110 section 14.2 lets us). */
+    LIMIT_RANGES = 16,
+    /* A login form: two short fields and where to go next. */
+    LIMIT_FORM_BYTES = 8 * 1024,
+    /* After a refused body: what is still read before the connection closes, so that the client
+     * gets to read the answer instead of a reset. */
+    LIMIT_LINGER_BYTES = 1024 * 1024,
+    LIMIT_LINGER_MS = 5 * 1000,
+};
+
+/* --- time --- */
+enum {
+    LIMIT_HANDSHAKE_MS = 10 * 1000,
+    LIMIT_HEAD_MS = 10 * 1000,
+    LIMIT_IDLE_MS = 75 * 1000,
+    /* For the monitor to say whether a connection may go on. Hashes in its queue take a second or
+       two. */
+    LIMIT_VERDICT_MS = 30 * 1000,
+    /* A peer that neither takes nor sends this much in LIMIT_RATE_WINDOW_MS is too slow to keep. */
+    LIMIT_RATE_WINDOW_MS = 30 * 1000,
+    LIMIT_RATE_BYTES = 30 * 256,
+    /* From SIGTERM to the end of the last connection. */
+    LIMIT_DRAIN_MS = 10 * 1000,
+};
+
+/* --- authentication --- */
+enum {
+    /* User name, colon, password. Below what crypt(3) takes (CRYPT_MAX_PASSPHRASE_SIZE). */
+    LIMIT_CREDENTIAL_BYTES = 512,
+    LIMIT_USER_NAME_BYTES = 64,
+    LIMIT_USERS = 1024,
+    LIMIT_USERS_FILE_BYTES = 1024 * 1024,
+    /* A crypt(3) hash with its NUL: CRYPT_OUTPUT_SIZE of libxcrypt. */
+    LIMIT_USER_HASH_BYTES = 384,
+    /* App passwords of one user, compared one by one, and the length of their names. */
+    LIMIT_APP_PASSWORDS = 32,
+    LIMIT_APP_LABEL_BYTES = 64,
+    LIMIT_SESSIONS = 4096,
+    /* Of one user: a script that logs in every minute ends its own sessions, not others'. */
+    LIMIT_SESSIONS_PER_USER = 64,
+    LIMIT_SESSION_IDLE_S = 7 * 24 * 3600,
+    LIMIT_SESSION_S = 30 * 24 * 3600,
+    /* How exactly the last use of a session is known: finer, and every request would dirty the
+     * store. */
+    LIMIT_SESSION_GRAIN_S = 60,
+    /* LIMIT_SESSIONS lines of at most 200 bytes. */
+    LIMIT_SESSIONS_FILE_BYTES = 1024 * 1024,
+    /* Verified credentials remembered, and for how long after their last use and at most. */
+    LIMIT_VERIFIED = 1024,
+    LIMIT_VERIFIED_IDLE_S = 5 * 60,
+    LIMIT_VERIFIED_S = 60 * 60,
+    /* Passwords waiting to be hashed (20 ms each). */
+    LIMIT_HASH_QUEUE = 64,
+    /* Addresses whose failures are remembered, and as many accounts. */
+    LIMIT_THROTTLE_ENTRIES = 4096,
+    /* Wrong passwords of an address before it has to wait: 5 at once, then after 1, 2, 4, 8, 16 and
+     * 32 seconds make 10 within any minute. One is forgotten every 10 minutes: 6 an hour. */
+    LIMIT_THROTTLE_FREE = 5,
+    LIMIT_THROTTLE_HOLD_S = 15 * 60,
+    LIMIT_THROTTLE_FORGET_S = 10 * 60,
+    /* The same for an account, over all addresses. One address fails too rarely to ever use this
+     * up, and the wait stays short, so that nobody can lock an owner out (throttle.h). */
+    LIMIT_THROTTLE_ACCOUNT_FREE = 100,
+    LIMIT_THROTTLE_ACCOUNT_HOLD_S = 5,
+    LIMIT_THROTTLE_ACCOUNT_FORGET_S = 60,
+    /* Different wrong passwords remembered for each address: devices that still have an old one. */
+    LIMIT_THROTTLE_WRONG = 8,
+    /* Pairs of address and account that once logged in. */
+    LIMIT_THROTTLE_KNOWN = 1024,
+};
+
+/* --- monitor --- */
+enum {
+    /* Messages that wait for one ring of gate or home, because it is busy or just being restarted.
+     * A thousand connections come at once when a browser farm or a benchmark starts. */
+    LIMIT_OUTBOX_MESSAGES = 2048,
+    LIMIT_OUTBOX_BYTES = 4 * 1024 * 1024,
+    /* A ring that lets so many pile up is not read from: it gets no answers it does not fetch. */
+    LIMIT_OUTBOX_PAUSE = 1024,
+    /* Connections that wait for a password to be hashed. */
+    LIMIT_PARKED = 2048,
+    LIMIT_PARKED_BYTES = 8 * 1024 * 1024,
+    /* What a client is told to wait when one of these is full. */
+    LIMIT_BUSY_RETRY_S = 2,
+    /* A child that dies is started again at once, then after 100 ms, doubling to this. */
+    LIMIT_RESTART_FIRST_MS = 100,
+    LIMIT_RESTART_MS = 5 * 1000,
+    /* ... and counts as healthy after having served so long. */
+    LIMIT_RESTART_HEALTHY_MS = 1000,
+    /* Sessions are written this often at most; a crash costs the logins since then. */
+    LIMIT_SESSIONS_SAVE_MS = 5 * 1000,
+    /* Certificate chain and key together, PEM; RSA with a long chain has 15 KiB. */
+    LIMIT_CERTIFICATE_BYTES = 48 * 1024,
+};
+
+/* --- folders --- */
+enum {
+    /* Entries of one listing. More than anybody reads, and still less than a second's work. */
+    LIMIT_FOLDER_ENTRIES = 1000 * 1000,
+    /* Memory for one listing while it is made: 150 bytes for an ordinary entry. */
+    LIMIT_FOLDER_BYTES = 256 * 1024 * 1024,
+};

@@ -1,0 +1,24 @@
+/* System call filters: a process lists what it needs, everything else gives EPERM.
+ *
+ * EPERM, not a signal: a mistake in a list costs one operation, not the server. The only place that
+ * knows libseccomp.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A system call that is allowed: always, or only where (argument & mask) == value. */
+struct seccomp_call {
+    const char *name;
+    bool conditional;
+    unsigned argument; /* counted from 0 */
+    uint64_t mask, value;
+};
+
+/* Restricts all threads of this process, now and for ever, to `calls`, to the memory, time and
+ * thread calls that every program needs (no executable memory), and in sanitized builds to what
+ * reports need. Calls that this kernel or libseccomp does not know are left out. Returns 0 or
+ * -errno. */
+int seccomp_allow_only(const struct seccomp_call *calls, size_t count);

@@ -1,0 +1,13 @@
+/* Text inside HTML and JSON. */
+#pragma once
+
+#include "base/buf.h"
+
+/* For element content and for attribute values in either kind of quotes. Bytes beyond ASCII pass as
+ * they are; control bytes, which HTML does not allow, become U+FFFD. */
+void escape_html(struct buf *out, struct span text);
+
+/* The inside of a JSON string (RFC 8259 section 7). Bytes that are not UTF-8 become U+FFFD, for
+ * JSON is always UTF-8; '<', '>' and '&' are escaped too, so that the text may stand inside HTML.
+ */
+void escape_json(struct buf *out, struct span text);

@@ -1,0 +1,98 @@
+/* The channels between the monitor and its children: SOCK_SEQPACKET socket pairs, one per ring.
+ *
+ * A message is a struct message_header and a payload that depends on its kind; descriptors go along
+ * by SCM_RIGHTS. Both ends are the same binary, so payloads are plain structs. A receiver trusts
+ * the monitor; the monitor trusts nobody: it checks every length and ignores what it did not
+ * expect.
+ *
+ *   monitor → gate   BOOT, CERTIFICATE, TICKET_KEYS, LOG, VERDICT, CONNECTION (refused), DRAIN
+ *   monitor → home   BOOT, LOG, CONNECTION (accepted), REVOKE, DRAIN
+ *   gate → monitor   READY, CONNECTION
+ *   home → monitor   READY, CONNECTION (with a credential that it is not bound to), LOGOUT
+ */
+#pragma once
+
+#include <stddef.h>
+
+#include "base/span.h"
+#include "net/handover.h"
+
+enum message_kind {
+    MESSAGE_BOOT = 1,
+    MESSAGE_READY,       /* no payload; the child is sandboxed and serves (ring 0 only) */
+    MESSAGE_CERTIFICATE, /* struct message_certificate, PEM texts; to each ring */
+    MESSAGE_TICKET_KEYS, /* struct ticket_keys; to each ring */
+    MESSAGE_LOG,         /* one descriptor: the access log, opened anew; to each ring */
+    MESSAGE_CONNECTION,  /* struct handover, bytes; one descriptor */
+    MESSAGE_VERDICT,     /* struct message_verdict */
+    MESSAGE_REVOKE,      /* struct message_revoke; to each ring */
+    MESSAGE_LOGOUT,      /* struct message_logout */
+    MESSAGE_DRAIN,       /* no payload; to each ring: finish what runs, take nothing new, exit */
+};
+
+struct message_header {
+    uint32_t kind;
+    uint32_t bytes; /* of the payload */
+};
+
+enum {
+    CHANNEL_PAYLOAD_MAX = sizeof(struct handover) + HANDOVER_BYTES_MAX,
+    CHANNEL_FDS_MAX = 200,
+    /* Rings of one process. */
+    CHANNEL_RINGS_MAX = 32,
+    /* The descriptor under which a child finds the channel of its first ring. */
+    CHANNEL_CHILD_FD = 3,
+};
+
+/* What a child is told first, on ring 0's channel. With it come, in this order: the channels of
+ * rings 1 … threads-1; for gate the listening sockets, ring by ring (threads × listen_count); the
+ * access log where access_log is set. */
+struct boot {
+    uint32_t threads;
+    uint32_t listen_count;
+    uint32_t descriptors_max; /* RLIMIT_NOFILE, already raised */
+    uint16_t port;            /* of the first address; names the session cookie */
+    bool access_log;
+    bool read_only;
+    bool no_auth;
+    bool plain;
+    bool server_field;
+    uint8_t log_format, tls, io, durability;
+    uint32_t uid, gid; /* home: become these after having mounted; (uint32_t)-1: stay as you are */
+    char dir[4096];    /* home */
+    char state_dir[4096]; /* home: its own state folder, "" when there is none */
+    /* home: folders below dir (with configuration, users file, keys or the monitor's state in them)
+     * to be covered by an empty mount, absolute, NUL-separated, ended by an empty one */
+    char covered[8 * 1024];
+};
+
+struct message_certificate {
+    uint32_t chain_bytes, key_bytes; /* both texts follow */
+};
+
+struct message_verdict {
+    uint64_t token;
+    struct approval approval;
+};
+
+/* Closes the connections that are bound to `digest`, or where that is all zero all of `user`. */
+struct message_revoke {
+    char user[LIMIT_USER_NAME_BYTES + 1];
+    uint8_t digest[32];
+};
+
+struct message_logout {
+    uint8_t digest[32];
+    uint8_t everywhere; /* not 0: all sessions of the user */
+};
+
+/* Sends one message without waiting. Returns 0, -EAGAIN (the channel is full), -EPIPE, or another
+ * -errno. Descriptors stay the caller's. */
+int channel_send(int fd, enum message_kind kind, struct span first, struct span second,
+                 const int *fds, size_t fd_count);
+
+/* Receives one message without waiting into `memory` (≥ sizeof(struct message_header) +
+ * CHANNEL_PAYLOAD_MAX bytes). Returns 1, 0 at the end of file, or -EAGAIN, -EBADMSG (malformed,
+ * truncated; its descriptors are closed) or another -errno. Descriptors become the caller's. */
+int channel_receive(int fd, void *memory, size_t memory_bytes, enum message_kind *ret_kind,
+                    struct span *ret_payload, int *ret_fds, size_t *ret_fd_count);

@@ -1,0 +1,480 @@
+#include "net/conn.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "tls/handshake.h"
+
+static void idle_event(struct io_watch *w, int result, struct span data);
+static void waited_too_long(struct timer *timer);
+
+/* --- birth and death --- */
+
+static struct conn *conn_create(struct server *s, int fd)
+{
+    struct conn *conn = calloc(1, sizeof(*conn));
+
+    if (!conn) {
+        close(fd);
+        return NULL;
+    }
+    conn->server = s;
+    conn->fd = fd;
+    conn->watch.event = idle_event;
+    conn->since_ms = loop_now_ms(s->loop);
+    timer_init(&conn->timer, waited_too_long);
+    return conn;
+}
+
+static void conn_destroy(struct conn *conn)
+{
+    assert(!conn->task && !io_watch_armed(&conn->watch));
+    timer_stop(loop_timers(conn->server->loop), &conn->timer);
+    server_remove(conn->server, conn);
+    session_wipe(&conn->session);
+    input_finish(&conn->input);
+    close(conn->fd);
+    free(conn);
+}
+
+/* --- goodbye --- */
+
+/* Says close_notify, or a fatal alert, if the socket takes it at once. */
+static void say_alert(struct conn *conn, uint8_t level, uint8_t description)
+{
+    uint8_t alert[SESSION_MESSAGE_MAX];
+
+    if (!conn->is_tls || !conn->shaken)
+        return;
+    int length = session_alert(&conn->session, level, description, alert);
+    if (length > 0 && send(conn->fd, alert, (size_t)length, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+        return;
+}
+
+static void say_close(struct conn *conn)
+{
+    say_alert(conn, TLS_ALERT_LEVEL_WARNING, TLS_ALERT_CLOSE_NOTIFY);
+    shutdown(conn->fd, SHUT_WR);
+}
+
+/* Waits for the peer to close too. While it still sends, closing would answer its data with a
+ * reset, which throws away what it has not read of our answer (RFC 9112 section 9.6). So what comes
+ * is read and dropped for a while; and then nothing is read any more, which stops the peer's
+ * sending and lets it look at what it got. */
+static void linger(struct task *t, struct conn *conn)
+{
+    uint8_t *memory;
+    size_t room;
+    size_t left = LIMIT_LINGER_BYTES;
+
+    task_revive(t);
+    task_set_deadline(t, loop_now_ms(conn->server->loop) + LIMIT_LINGER_MS);
+    while (left > 0) {
+        input_finish(&conn->input);
+        if (input_make_room(&conn->input, false, &memory, &room) < 0)
+            return;
+        ssize_t r = io_recv(t, conn->fd, memory, room);
+        if (r <= 0)
+            return;
+        left -= (size_t)r < left ? (size_t)r : left;
+    }
+    io_poll(t, conn->fd, POLLRDHUP);
+}
+
+/* --- the handshake --- */
+
+static const char http_on_tls_port[] =
+    "HTTP/1.1 400 Bad Request\r\n"
+    "Content-Type: text/plain\r\n"
+    "Content-Length: 61\r\n"
+    "Connection: close\r\n"
+    "\r\n"
+    "This port speaks HTTPS: put https:// in front of the address\n";
+
+static int receive(struct task *t, struct conn *conn)
+{
+    uint8_t *memory;
+    size_t room;
+
+    int r = input_make_room(&conn->input, conn->is_tls, &memory, &room);
+    if (r < 0)
+        return r;
+    ssize_t received = io_recv(t, conn->fd, memory, room);
+    if (received > 0)
+        input_received(&conn->input, conn->is_tls, (size_t)received);
+    return (int)received;
+}
+
+static int shake_hands(struct task *t, struct conn *conn, struct handshake *h, struct buf *out)
+{
+    bool first = true;
+
+    for (;;) {
+        int r = receive(t, conn);
+        if (r <= 0)
+            return r < 0 ? r : -ECONNRESET;
+        struct span received = input_sealed(&conn->input);
+        if (first && handshake_is_http(received)) {
+            io_send_all(t, conn->fd, http_on_tls_port, sizeof(http_on_tls_port) - 1);
+            shutdown(conn->fd, SHUT_WR);
+            linger(t, conn);
+            return -EPROTO;
+        }
+        first = false;
+        size_t consumed;
+        int step = handshake_step(h, received, &consumed, out);
+        input_opened(&conn->input, consumed, (struct span){0});
+        if (out->len > 0 && (r = io_send_all(t, conn->fd, out->data, out->len)) < 0)
+            return r;
+        out->len = 0;
+        if (step != HANDSHAKE_WANT_READ)
+            return step < 0 ? step : 0;
+    }
+}
+
+enum {
+    /* Our flight: certificates, which a chain makes long. */
+    FLIGHT_BYTES_MAX = 128 * 1024,
+};
+
+static int conn_handshake(struct task *t, struct conn *conn)
+{
+    struct handshake *h;
+    struct buf out;
+
+    int r = handshake_create(conn->server->tls, &h);
+    if (r < 0)
+        return r;
+    buf_init_growing(&out, FLIGHT_BYTES_MAX);
+    task_set_deadline(t, loop_now_ms(conn->server->loop) + LIMIT_HANDSHAKE_MS);
+    r = shake_hands(t, conn, h, &out);
+    if (r == 0)
+        r = handshake_finish(h, &conn->session);
+    conn->shaken = r == 0;
+    task_set_deadline(t, TIMER_NEVER);
+    buf_finish(&out);
+    handshake_destroy(h);
+    return r;
+}
+
+/* --- the life of a connection, as its tasks see it --- */
+
+static void go_idle(struct conn *conn);
+static void park(struct conn *conn);
+
+static void conn_main(struct task *t, void *arg)
+{
+    struct conn *conn = arg;
+    struct server *s = conn->server;
+    enum conn_after after;
+
+    conn->task = t;
+    conn->state = CONN_STATE_BUSY;
+    if (!conn->shaken && conn_handshake(t, conn) < 0)
+        after = CONN_BROKEN;
+    else
+        after = s->role->serve(t, conn);
+
+    if ((s->draining || conn->revoked) && after == CONN_IDLE)
+        after = CONN_CLOSE;
+    if (after == CONN_CLOSE) {
+        say_close(conn);
+        linger(t, conn);
+    }
+    task_set_deadline(t, TIMER_NEVER);
+    conn->task = NULL;
+    if (after == CONN_IDLE)
+        go_idle(conn);
+    else if (after == CONN_PARKED)
+        park(conn);
+    else
+        conn_destroy(conn);
+}
+
+/* Nobody can wait for a task that could not be made. */
+static void start_task(struct conn *conn)
+{
+    list_remove(&conn->link);
+    list_append(&conn->server->busy, &conn->link);
+    conn->since_ms = loop_now_ms(conn->server->loop);
+    if (task_spawn(conn->server->loop, conn_main, conn) < 0)
+        conn_destroy(conn);
+}
+
+int conn_accept(struct server *s, int fd)
+{
+    struct conn *conn = conn_create(s, fd);
+    socklen_t length = sizeof(conn->approval.peer);
+
+    if (!conn)
+        return -ENOMEM;
+    conn->is_tls = s->tls != NULL;
+    conn->shaken = !conn->is_tls;
+    if (getpeername(fd, (struct sockaddr *)&conn->approval.peer, &length) < 0)
+        conn->approval.peer.ss_family = AF_UNSPEC; /* gone already: the first receive says so */
+    server_add(s, conn);
+    start_task(conn);
+    return 0;
+}
+
+int conn_adopt(struct server *s, int fd, const struct handover *h, struct span bytes)
+{
+    struct conn *conn = conn_create(s, fd);
+
+    if (!conn)
+        return -ENOMEM;
+    conn->is_tls = h->flags & HANDOVER_TLS;
+    conn->shaken = true;
+    conn->adopted = true;
+    conn->approval = h->approval;
+    server_add(s, conn);
+    int r = input_restore(&conn->input, span_first(bytes, h->plaintext_bytes),
+                          span_skip(bytes, h->plaintext_bytes));
+    if (r == 0 && conn->is_tls) {
+        r = session_init(&conn->session, &h->tls.rx, &h->tls.tx, h->tls.max_fragment);
+        conn->session.key_update_owed = h->tls.key_update_owed != 0;
+    }
+    if (r < 0) {
+        conn_destroy(conn);
+        return r;
+    }
+    start_task(conn);
+    return 0;
+}
+
+/* --- parked --- */
+
+int conn_take_token(struct conn *conn, uint64_t *ret_token)
+{
+    int r = slot_acquire(&conn->server->parked, &conn->watch.completion, 0, &conn->token);
+
+    if (r == 0)
+        *ret_token = conn->token;
+    return r;
+}
+
+void conn_forget_token(struct conn *conn)
+{
+    slot_release(&conn->server->parked, conn->token);
+    conn->token = 0;
+}
+
+struct conn *conn_by_token(struct server *s, uint64_t token)
+{
+    struct completion *c = slot_find(&s->parked, token);
+
+    return c ? container_of(container_of(c, struct io_watch, completion), struct conn, watch)
+             : NULL;
+}
+
+static void park(struct conn *conn)
+{
+    struct loop *loop = conn->server->loop;
+
+    conn->state = CONN_STATE_PARKED;
+    timer_set(loop_timers(loop), &conn->timer, loop_now_ms(loop) + LIMIT_VERDICT_MS);
+}
+
+void conn_resume(struct conn *conn)
+{
+    assert(conn->state == CONN_STATE_PARKED);
+    timer_set(loop_timers(conn->server->loop), &conn->timer, TIMER_NEVER);
+    conn_forget_token(conn);
+    start_task(conn);
+}
+
+void conn_release(struct conn *conn)
+{
+    assert(conn->state == CONN_STATE_PARKED);
+    conn_forget_token(conn);
+    conn_destroy(conn);
+}
+
+/* --- idle --- */
+
+static void go_idle(struct conn *conn)
+{
+    struct server *s = conn->server;
+
+    input_rest(&conn->input);
+    conn->state = CONN_STATE_IDLE;
+    conn->since_ms = loop_now_ms(s->loop);
+    list_remove(&conn->link);
+    list_append(&s->idle, &conn->link);
+    timer_set(loop_timers(s->loop), &conn->timer, conn->since_ms + s->idle_ms);
+    if (!s->rest_timer.queued)
+        timer_set(loop_timers(s->loop), &s->rest_timer, conn->since_ms + SERVER_REST_MS);
+    if (io_watch_recv(s->loop, &conn->watch, conn->fd) < 0)
+        conn_destroy(conn);
+}
+
+static void idle_event(struct io_watch *w, int result, struct span data)
+{
+    struct conn *conn = container_of(w, struct conn, watch);
+    bool wanted = conn->state == CONN_STATE_IDLE;
+
+    timer_set(loop_timers(conn->server->loop), &conn->timer, TIMER_NEVER);
+    /* Without a buffer to lend the bytes still wait in the socket. */
+    bool bytes_wait = result == -ENOBUFS;
+    if (result > 0 && wanted)
+        bytes_wait = input_append(&conn->input, conn->is_tls, data) == 0;
+    if (bytes_wait && wanted) {
+        start_task(conn);
+        return;
+    }
+    if (result != 0 || !conn->is_tls)
+        say_close(conn);
+    conn_destroy(conn);
+}
+
+static void waited_too_long(struct timer *timer)
+{
+    conn_abort(container_of(timer, struct conn, timer));
+}
+
+void conn_abort(struct conn *conn)
+{
+    switch (conn->state) {
+    case CONN_STATE_BUSY:
+        task_cancel(conn->task, -ECANCELED);
+        break;
+    case CONN_STATE_IDLE:
+        conn->state = CONN_STATE_CLOSING;
+        /* No longer a candidate for eviction. */
+        list_remove(&conn->link);
+        list_append(&conn->server->busy, &conn->link);
+        io_watch_cancel(&conn->watch);
+        break;
+    case CONN_STATE_PARKED:
+        conn_release(conn); /* a verdict that is still to come finds nobody */
+        break;
+    case CONN_STATE_CLOSING:
+        break;
+    }
+}
+
+/* --- reading --- */
+
+/* Opens one record. Returns 1 when it brought data, 0 when more bytes are needed, -EAGAIN when the
+ * next record has to be looked at, -EPIPE at close_notify, or another -errno. */
+static int open_record(struct conn *conn)
+{
+    struct session_event event;
+    struct input *in = &conn->input;
+
+    int r =
+        session_open(&conn->session, in->memory + in->sealed, in->sealed_end - in->sealed, &event);
+    if (r == 0)
+        return 0;
+    if (r < 0) {
+        say_alert(conn, TLS_ALERT_LEVEL_FATAL, (uint8_t)-r);
+        return -EPROTO;
+    }
+    input_opened(in, (size_t)r, event.kind == SESSION_DATA ? event.data : (struct span){0});
+    switch (event.kind) {
+    case SESSION_DATA:
+        return 1;
+    case SESSION_CLOSED:
+        return -EPIPE;
+    case SESSION_ALERT:
+        return -ECONNRESET;
+    case SESSION_NOTHING:
+    case SESSION_REPLY_KEY_UPDATE: /* sent before the next data */
+        break;
+    }
+    return -EAGAIN;
+}
+
+int conn_open_received(struct conn *conn)
+{
+    int r = 0;
+
+    if (!conn->is_tls)
+        return 0;
+    while (conn->input.sealed < conn->input.sealed_end && (r = open_record(conn)) == -EAGAIN)
+        continue;
+    return r == -EAGAIN ? 0 : r;
+}
+
+int conn_read(struct task *t, struct conn *conn)
+{
+    for (;;) {
+        int r = conn_open_received(conn);
+        if (r != 0)
+            return r == -EPIPE ? 0 : r;
+        r = receive(t, conn);
+        if (r <= 0)
+            return r;
+        if (!conn->is_tls)
+            return 1;
+    }
+}
+
+/* --- writing --- */
+
+struct chunk *conn_chunk(struct conn *conn, enum chunk_size size)
+{
+    return chunk_take(&conn->server->chunks, size, conn->is_tls ? &conn->session : NULL);
+}
+
+/* Sends with a minimum rate: within each window the peer must take LIMIT_RATE_BYTES. */
+static int send_steadily(struct task *t, struct conn *conn, const uint8_t *data, size_t len,
+                         bool *ret_blocked)
+{
+    struct loop *loop = conn->server->loop;
+    size_t in_window = 0;
+
+    task_set_deadline(t, loop_now_ms(loop) + LIMIT_RATE_WINDOW_MS);
+    while (len > 0) {
+        ssize_t sent = io_send(t, conn->fd, data, len, 0);
+        if (sent == -ETIMEDOUT && in_window >= LIMIT_RATE_BYTES) {
+            task_revive(t);
+            task_set_deadline(t, loop_now_ms(loop) + LIMIT_RATE_WINDOW_MS);
+            in_window = 0;
+            continue;
+        }
+        if (sent < 0)
+            return (int)sent;
+        data += sent;
+        len -= (size_t)sent;
+        in_window += (size_t)sent;
+        if (len > 0 && ret_blocked)
+            *ret_blocked = true;
+    }
+    task_set_deadline(t, TIMER_NEVER);
+    return 0;
+}
+
+static int renew_keys(struct task *t, struct conn *conn)
+{
+    uint8_t message[SESSION_MESSAGE_MAX];
+
+    int length = session_key_update(&conn->session, false, message);
+    if (length == -ENOTSUP)
+        return 0; /* TLS 1.2: record_seal() ends it at the hard limit */
+    return length < 0 ? length : send_steadily(t, conn, message, (size_t)length, NULL);
+}
+
+int conn_send(struct task *t, struct conn *conn, struct chunk *c, bool *ret_blocked)
+{
+    struct tls_session *session = conn->is_tls ? &conn->session : NULL;
+    uint8_t *data;
+    size_t len;
+
+    if (c->payload == 0)
+        return 0;
+    conn->sends++;
+    if (session && (session->key_update_owed || record_needs_rekey(&session->tx))) {
+        int r = renew_keys(t, conn);
+        if (r < 0)
+            return r;
+    }
+    int r = chunk_seal(c, session, &data, &len);
+    if (r == 0)
+        r = send_steadily(t, conn, data, len, ret_blocked);
+    chunk_empty(c);
+    return r;
+}

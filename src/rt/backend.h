@@ -1,0 +1,95 @@
+/* What lies behind io.h: the operations a backend must know, and how it reports their end.
+ * For src/rt only. */
+#pragma once
+
+#include "base/list.h"
+#include "rt/io.h"
+#include "rt/slot.h"
+
+enum io_kind {
+    IO_RECV = 1,
+    IO_SEND,
+    IO_READV,
+    IO_WRITE,
+    IO_POLL,
+    IO_POLL_MULTI,
+    IO_ACCEPT_MULTI,
+    IO_RECV_LENT, /* into a buffer of the backend */
+    IO_CANCEL,
+};
+
+struct io_request {
+    enum io_kind kind;
+    int fd;
+    const void *data; /* bytes, or struct iovec[] */
+    size_t len;       /* bytes, or entries */
+    uint64_t offset;
+    int flags;
+};
+
+struct io_backend {
+    /* Makes the backend's state for this loop. */
+    int (*create)(struct loop *loop, const struct loop_options *options, void **ret_state);
+    void (*destroy)(void *state);
+    /* Starts an operation under an id. Never fails: what cannot be started completes with an error.
+     */
+    void (*start)(void *state, uint64_t id, const struct io_request *request);
+    void (*cancel)(void *state, uint64_t id);
+    /* Waits at most timeout_ms (UINT64_MAX: forever) for a completion. Returns 0 or -errno. */
+    int (*wait)(void *state, uint64_t timeout_ms);
+    /* Reports all that are there through loop_complete(). */
+    void (*reap)(void *state);
+};
+
+extern const struct io_backend io_uring_backend;
+
+struct loop {
+    const struct io_backend *backend;
+    void *backend_state;
+    struct slot_table slots;
+    struct timer_wheel timers;
+    uint64_t now_ms;
+    bool stopped;
+
+    void *stack_pointer; /* of the loop itself, while a task runs */
+    struct task *running;
+    void *free_stacks; /* linked through their task headers */
+    unsigned free_stack_count;
+    unsigned free_stack_least; /* since the last trim: so many were not needed */
+    unsigned task_count;
+    void *sanitizer_fiber; /* of the loop's own stack */
+    const void *sanitizer_stack;
+    size_t sanitizer_stack_bytes;
+
+    struct offload_pool *offload;
+    struct offload_port *offload_port;
+};
+
+struct task {
+    void *stack_pointer;
+    struct loop *loop;
+    task_fn *fn;
+    void *arg;
+    int cancelled;
+    bool ended;
+    struct list operations; /* struct io_op in flight */
+    struct timer deadline;
+    struct timer sleep;
+    bool sleeping;
+    struct task *next_free;
+    void *sanitizer_fiber;
+    void *sanitizer_fake_stack;
+};
+
+/* Delivers a completion to whom it belongs; drops it when the id is stale. `more`: the operation
+ * goes on. */
+void loop_complete(struct loop *loop, uint64_t id, int result, bool more, struct span data);
+
+/* task.c: the pool's memory is given back, all of it, or what has not been needed since the last
+ * call. Returns whether only TASK_STACKS_RESTING are left. */
+void task_free_stacks(struct loop *loop);
+bool task_trim_stacks(struct loop *loop);
+
+/* offload.c: the loop's end of the helper threads. */
+int offload_port_create(struct loop *loop, struct offload_port **ret_port);
+void offload_port_destroy(struct offload_port *port);

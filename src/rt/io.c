@@ -1,0 +1,163 @@
+#include "rt/io.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <sys/socket.h>
+
+#include "rt/backend.h"
+
+/* --- operations of a task --- */
+
+static void op_complete(struct completion *c, int result, bool more, struct span data)
+{
+    struct io_op *op = container_of(c, struct io_op, completion);
+
+    (void)data;
+    assert(!more);
+    op->result = result;
+    op->done = true;
+    list_remove(&op->link);
+    task_resume(op->task);
+}
+
+static void op_start(struct task *t, struct io_op *op, const struct io_request *request)
+{
+    struct loop *loop = t->loop;
+
+    *op = (struct io_op){.completion.complete = op_complete, .task = t};
+    list_init(&op->link);
+    op->result = t->cancelled;
+    if (op->result == 0)
+        op->result = slot_acquire(&loop->slots, &op->completion, (uint8_t)request->kind, &op->id);
+    if (op->result < 0) {
+        op->done = true;
+        return;
+    }
+    list_append(&t->operations, &op->link);
+    loop->backend->start(loop->backend_state, op->id, request);
+}
+
+int io_await(struct task *t, struct io_op *op)
+{
+    while (!op->done)
+        task_suspend(t);
+    if (op->result == -ECANCELED && t->cancelled)
+        return t->cancelled;
+    return op->result;
+}
+
+static int run(struct task *t, const struct io_request *request)
+{
+    struct io_op op;
+
+    op_start(t, &op, request);
+    return io_await(t, &op);
+}
+
+ssize_t io_recv(struct task *t, int fd, void *data, size_t len)
+{
+    return run(t, &(struct io_request){.kind = IO_RECV, .fd = fd, .data = data, .len = len});
+}
+
+ssize_t io_send(struct task *t, int fd, const void *data, size_t len, int flags)
+{
+    return run(
+        t, &(struct io_request){
+               .kind = IO_SEND, .fd = fd, .data = data, .len = len, .flags = flags | MSG_NOSIGNAL});
+}
+
+int io_send_all(struct task *t, int fd, const void *data, size_t len)
+{
+    const char *at = data;
+
+    while (len > 0) {
+        ssize_t sent = io_send(t, fd, at, len, 0);
+        if (sent < 0)
+            return (int)sent;
+        at += sent;
+        len -= (size_t)sent;
+    }
+    return 0;
+}
+
+ssize_t io_readv(struct task *t, int fd, const struct iovec *iov, unsigned count, uint64_t offset)
+{
+    struct io_op op;
+
+    io_readv_start(t, &op, fd, iov, count, offset);
+    return io_await(t, &op);
+}
+
+void io_readv_start(struct task *t, struct io_op *op, int fd, const struct iovec *iov,
+                    unsigned count, uint64_t offset)
+{
+    op_start(t, op,
+             &(struct io_request){
+                 .kind = IO_READV, .fd = fd, .data = iov, .len = count, .offset = offset});
+}
+
+ssize_t io_write(struct task *t, int fd, const void *data, size_t len, uint64_t offset)
+{
+    return run(t, &(struct io_request){
+                      .kind = IO_WRITE, .fd = fd, .data = data, .len = len, .offset = offset});
+}
+
+int io_poll(struct task *t, int fd, short events)
+{
+    return run(t, &(struct io_request){.kind = IO_POLL, .fd = fd, .flags = events});
+}
+
+int io_sleep(struct task *t, uint64_t duration_ms)
+{
+    if (t->cancelled)
+        return t->cancelled;
+    t->sleeping = true;
+    timer_set(&t->loop->timers, &t->sleep, t->loop->now_ms + duration_ms);
+    while (t->sleeping)
+        task_suspend(t);
+    return t->cancelled;
+}
+
+/* --- watches --- */
+
+static void watch_complete(struct completion *c, int result, bool more, struct span data)
+{
+    struct io_watch *w = container_of(c, struct io_watch, completion);
+
+    if (!more)
+        w->id = 0;
+    w->event(w, result, data);
+}
+
+static int watch_start(struct loop *loop, struct io_watch *w, const struct io_request *request)
+{
+    assert(w->event && w->id == 0);
+    w->completion.complete = watch_complete;
+    w->loop = loop;
+    int r = slot_acquire(&loop->slots, &w->completion, (uint8_t)request->kind, &w->id);
+    if (r < 0)
+        return r;
+    loop->backend->start(loop->backend_state, w->id, request);
+    return 0;
+}
+
+int io_watch_accept(struct loop *loop, struct io_watch *w, int fd)
+{
+    return watch_start(loop, w, &(struct io_request){.kind = IO_ACCEPT_MULTI, .fd = fd});
+}
+
+int io_watch_recv(struct loop *loop, struct io_watch *w, int fd)
+{
+    return watch_start(loop, w, &(struct io_request){.kind = IO_RECV_LENT, .fd = fd});
+}
+
+int io_watch_readable(struct loop *loop, struct io_watch *w, int fd)
+{
+    return watch_start(loop, w, &(struct io_request){.kind = IO_POLL_MULTI, .fd = fd});
+}
+
+void io_watch_cancel(struct io_watch *w)
+{
+    if (w->id != 0)
+        w->loop->backend->cancel(w->loop->backend_state, w->id);
+}

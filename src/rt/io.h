@@ -1,0 +1,95 @@
+/* All I/O of the program, narrow on purpose: behind it stands io_uring.
+ *
+ * Calls that take a task suspend it until the operation is complete, and return what the system
+ * call would return, or -errno. On a cancelled task they return the reason of the cancellation
+ * without starting anything. A cancelled operation that had succeeded all the same returns its
+ * success; the next call then returns the reason.
+ *
+ * Sockets are left in blocking mode: the ring waits for readiness by itself.
+ */
+#pragma once
+
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include "base/span.h"
+#include "rt/loop.h"
+#include "rt/task.h"
+
+/* --- calls that suspend --- */
+
+/* recv(2): at least one byte, 0 at the end of the stream. */
+ssize_t io_recv(struct task *t, int fd, void *data, size_t len);
+
+/* send(2) with MSG_NOSIGNAL: may send less than asked. `flags` are MSG_MORE or 0. */
+ssize_t io_send(struct task *t, int fd, const void *data, size_t len, int flags);
+
+/* Sends everything. Returns 0 or -errno. */
+int io_send_all(struct task *t, int fd, const void *data, size_t len);
+
+/* preadv(2); waits for the disk off the loop. */
+ssize_t io_readv(struct task *t, int fd, const struct iovec *iov, unsigned count, uint64_t offset);
+
+/* pwrite(2), or write(2) at the end of an O_APPEND file. */
+ssize_t io_write(struct task *t, int fd, const void *data, size_t len, uint64_t offset);
+
+/* Waits until one of `events` (POLLIN, POLLOUT) is there; returns the events. */
+int io_poll(struct task *t, int fd, short events);
+
+/* Lets `duration_ms` pass; 0 lets everything else that is ready run first. Returns 0 or the reason.
+ */
+int io_sleep(struct task *t, uint64_t duration_ms);
+
+/* --- one operation beside others: start it, do something else, await it --- */
+
+/* A completion's destination: the first member of whatever waits for one. */
+struct completion {
+    void (*complete)(struct completion *c, int result, bool more, struct span data);
+};
+
+struct io_op {
+    struct completion completion;
+    uint64_t id;
+    struct task *task;
+    struct list link; /* the task's operations in flight */
+    int result;
+    bool done;
+};
+
+/* Starts a read; `iov` and the memory behind it stay untouched until io_await(). */
+void io_readv_start(struct task *t, struct io_op *op, int fd, const struct iovec *iov,
+                    unsigned count, uint64_t offset);
+
+/* Waits for a started operation and returns its result. Every started operation is awaited. */
+int io_await(struct task *t, struct io_op *op);
+
+/* --- watches: operations that belong to no task --- */
+
+struct io_watch {
+    struct completion completion;
+    struct loop *loop;
+    uint64_t id; /* 0: not armed */
+    /* Called on the loop for each event. `result` is ≥ 0 or -errno; `data` holds received bytes,
+     * valid during the call. When io_watch_armed() is false in it, the watch has ended: start it
+     * again or free it. */
+    void (*event)(struct io_watch *w, int result, struct span data);
+};
+
+static inline bool io_watch_armed(const struct io_watch *w)
+{
+    return w->id != 0;
+}
+
+/* Each connection accepted on `fd` is an event with the new descriptor (CLOEXEC) as its result. */
+int io_watch_accept(struct loop *loop, struct io_watch *w, int fd);
+
+/* One event: the next bytes of a socket, in a buffer that the loop lends for the time of the call;
+ * so an idle connection holds no memory. -ENOBUFS: all are lent, the bytes still wait in the
+ * socket. */
+int io_watch_recv(struct loop *loop, struct io_watch *w, int fd);
+
+/* An event each time that `fd` becomes readable. */
+int io_watch_readable(struct loop *loop, struct io_watch *w, int fd);
+
+/* Asks the watch to end; its last event is -ECANCELED (or what came just before it). */
+void io_watch_cancel(struct io_watch *w);

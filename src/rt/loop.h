@@ -1,0 +1,50 @@
+/* The loop of one thread: it runs tasks, completions and timers until it is stopped.
+ *
+ * Everything that hangs on a loop (tasks, watches, timers, connections) belongs to its thread
+ * alone; nothing is shared between loops but the helper threads of offload.h.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "rt/timer.h"
+
+struct loop;
+struct offload_pool;
+
+struct loop_options {
+    unsigned entries;             /* submission queue size; 0: 512 */
+    unsigned recv_buffers;        /* buffers for io_watch_recv(), a power of two; 0: none */
+    size_t recv_buffer_bytes;     /* size of each */
+    struct offload_pool *offload; /* NULL: offload() is not used on this loop */
+};
+
+/* Makes a loop; must be called on the thread that will run it. Returns 0 or -errno: -EPERM where
+ * io_uring is forbidden, -ENOSYS where the kernel has none, -ENOMEM (RLIMIT_MEMLOCK on old
+ * kernels). */
+int loop_create(const struct loop_options *options, struct loop **ret_loop);
+
+/* Frees a loop on which no task is left; watches that are still armed end without an event. */
+void loop_destroy(struct loop *loop);
+
+/* Runs until loop_stop() has been called. Returns 0 or -errno when waiting itself failed. */
+int loop_run(struct loop *loop);
+void loop_stop(struct loop *loop);
+
+/* Goes on after loop_run() until no task is left. Returns 0 or -errno. */
+int loop_run_out(struct loop *loop);
+
+/* CLOCK_MONOTONIC in milliseconds, read once per turn of the loop. */
+uint64_t loop_now_ms(const struct loop *loop);
+
+/* Gives memory back that only a burst needs: to be called now and then. Returns whether there is
+ * none left to give. */
+bool loop_rest(struct loop *loop);
+
+struct timer_wheel *loop_timers(struct loop *loop);
+
+/* How many tasks are alive, how many completions came too late. */
+unsigned loop_task_count(const struct loop *loop);
+uint64_t loop_stale_completions(const struct loop *loop);

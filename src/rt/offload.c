@@ -1,0 +1,184 @@
+#include "rt/offload.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "rt/backend.h"
+
+struct work {
+    struct list link;
+    int (*fn)(void *arg);
+    void *arg;
+    int result;
+    bool done; /* seen by the task's own thread only */
+    struct task *task;
+    struct offload_port *port;
+};
+
+struct offload_pool {
+    pthread_mutex_t mutex;
+    pthread_cond_t more;
+    struct list queue;
+    bool ending;
+    unsigned threads;
+    pthread_t ids[];
+};
+
+/* A loop's end: where finished work is laid down, and the descriptor that wakes the loop. */
+struct offload_port {
+    struct loop *loop;
+    struct io_watch wake;
+    int event_fd;
+    pthread_mutex_t mutex;
+    struct list finished;
+};
+
+static void finish(struct work *work)
+{
+    struct offload_port *port = work->port;
+    uint64_t one = 1;
+
+    pthread_mutex_lock(&port->mutex);
+    bool first = list_empty(&port->finished);
+    list_append(&port->finished, &work->link);
+    /* Under the lock: the loop cannot have taken the work, resumed and gone before the wake is
+     * sent. */
+    if (first && write(port->event_fd, &one, sizeof(one)) < 0)
+        abort(); /* an eventfd takes 2^64 - 2 of these */
+    pthread_mutex_unlock(&port->mutex);
+}
+
+static void *helper_main(void *arg)
+{
+    struct offload_pool *pool = arg;
+
+    pthread_mutex_lock(&pool->mutex);
+    for (;;) {
+        struct list *node = list_pop_first(&pool->queue);
+        if (!node) {
+            if (pool->ending)
+                break;
+            pthread_cond_wait(&pool->more, &pool->mutex);
+            continue;
+        }
+        pthread_mutex_unlock(&pool->mutex);
+        struct work *work = container_of(node, struct work, link);
+        work->result = work->fn(work->arg);
+        finish(work);
+        pthread_mutex_lock(&pool->mutex);
+    }
+    pthread_mutex_unlock(&pool->mutex);
+    return NULL;
+}
+
+int offload_pool_create(unsigned threads, struct offload_pool **ret_pool)
+{
+    struct offload_pool *pool = calloc(1, sizeof(*pool) + threads * sizeof(pthread_t));
+    sigset_t all, before;
+
+    if (!pool)
+        return -ENOMEM;
+    pthread_mutex_init(&pool->mutex, NULL);
+    pthread_cond_init(&pool->more, NULL);
+    list_init(&pool->queue);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int r = 0;
+    while (pool->threads < threads && r == 0) {
+        r = pthread_create(&pool->ids[pool->threads], NULL, helper_main, pool);
+        pool->threads += r == 0;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (r != 0) {
+        offload_pool_destroy(pool);
+        return -r;
+    }
+    *ret_pool = pool;
+    return 0;
+}
+
+void offload_pool_destroy(struct offload_pool *pool)
+{
+    pthread_mutex_lock(&pool->mutex);
+    pool->ending = true;
+    pthread_cond_broadcast(&pool->more);
+    pthread_mutex_unlock(&pool->mutex);
+    for (unsigned i = 0; i < pool->threads; i++)
+        pthread_join(pool->ids[i], NULL);
+    pthread_cond_destroy(&pool->more);
+    pthread_mutex_destroy(&pool->mutex);
+    free(pool);
+}
+
+static void port_woken(struct io_watch *w, int result, struct span data)
+{
+    struct offload_port *port = container_of(w, struct offload_port, wake);
+    struct list finished;
+    uint64_t count;
+
+    (void)data;
+    (void)result;
+    if (read(port->event_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
+        abort();
+    list_init(&finished);
+    pthread_mutex_lock(&port->mutex);
+    for (struct list *node; (node = list_pop_first(&port->finished));)
+        list_append(&finished, node);
+    pthread_mutex_unlock(&port->mutex);
+    for (struct list *node; (node = list_pop_first(&finished));) {
+        struct work *work = container_of(node, struct work, link);
+        work->done = true;
+        task_resume(work->task);
+    }
+    if (!io_watch_armed(w))
+        io_watch_readable(port->loop, w, port->event_fd);
+}
+
+int offload_port_create(struct loop *loop, struct offload_port **ret_port)
+{
+    struct offload_port *port = calloc(1, sizeof(*port));
+
+    if (!port)
+        return -ENOMEM;
+    port->loop = loop;
+    port->wake.event = port_woken;
+    pthread_mutex_init(&port->mutex, NULL);
+    list_init(&port->finished);
+    port->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    int r = port->event_fd < 0 ? -errno : io_watch_readable(loop, &port->wake, port->event_fd);
+    if (r < 0) {
+        offload_port_destroy(port);
+        return r;
+    }
+    *ret_port = port;
+    return 0;
+}
+
+void offload_port_destroy(struct offload_port *port)
+{
+    if (port->event_fd >= 0)
+        close(port->event_fd);
+    pthread_mutex_destroy(&port->mutex);
+    free(port);
+}
+
+int offload(struct task *t, int (*fn)(void *arg), void *arg)
+{
+    struct offload_pool *pool = t->loop->offload;
+    struct work work = {.fn = fn, .arg = arg, .task = t, .port = t->loop->offload_port};
+
+    if (t->cancelled)
+        return t->cancelled;
+    pthread_mutex_lock(&pool->mutex);
+    list_append(&pool->queue, &work.link);
+    pthread_cond_signal(&pool->more);
+    pthread_mutex_unlock(&pool->mutex);
+    while (!work.done)
+        task_suspend(t);
+    return work.result;
+}

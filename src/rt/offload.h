@@ -1,0 +1,20 @@
+/* Helper threads for what has no asynchronous form or would block the loop: directory reading,
+ * opening a file that is not cached, hashing files.
+ */
+#pragma once
+
+#include "rt/task.h"
+
+struct offload_pool;
+
+enum { OFFLOAD_THREADS = 4 };
+
+/* Starts `threads` helpers, all signals blocked. Returns 0 or -errno. */
+int offload_pool_create(unsigned threads, struct offload_pool **ret_pool);
+
+/* Ends the helpers after the work that is queued. */
+void offload_pool_destroy(struct offload_pool *pool);
+
+/* Runs fn(arg) on a helper and suspends the task until it has returned; returns what it returned.
+ * Work that has begun cannot be cancelled: fn must be bounded. A cancelled task starts nothing. */
+int offload(struct task *t, int (*fn)(void *arg), void *arg);

@@ -1,0 +1,22 @@
+/* The answer to GET and HEAD of a folder: a page for people, JSON for programs.
+ *
+ * JSON where "?format=json" or Accept asks for it, otherwise HTML (also without Accept, as servers
+ * have always done; "?format=html" insists). "?sort=name|size|time&order=asc|desc" sorts both; what
+ * is not understood there is ignored. The page works without JavaScript. Both are streamed.
+ */
+#pragma once
+
+#include "http/exchange.h"
+
+struct listing_options {
+    bool writable;    /* may this user change something here */
+    bool can_logout;  /* came by a session: show the button */
+    struct span user; /* "": nobody has logged in */
+};
+
+/* Answers with what is in the folder `dir_fd`, which is open for reading and stays the caller's.
+ * `path` is decoded and relative ("" for the root); the request's path has ended in a slash, since
+ * the page's links are relative. Symbolic links are resolved below `root_fd` (O_PATH). A folder
+ * that cannot be read is answered with an error. Returns 0 or -errno, like exchange_end(). */
+int listing_respond(struct task *t, struct exchange *x, int dir_fd, int root_fd, struct span path,
+                    const struct listing_options *o);

@@ -1,0 +1,222 @@
+#include "ui/listing_html.h"
+
+#include "http/uri.h"
+#include "ui/asset.h"
+#include "ui/icon.h"
+#include "ui/page.h"
+#include "ui/text.h"
+
+enum {
+    /* So many of the last folders of a path are shown, so that a path of a thousand one-letter
+     * folders does not make a page of megabytes. */
+    CRUMBS_MAX = 8,
+};
+
+struct span listing_sort_name(enum folder_sort sort)
+{
+    switch (sort) {
+    case FOLDER_BY_SIZE:
+        return SPAN("size");
+    case FOLDER_BY_TIME:
+        return SPAN("time");
+    case FOLDER_BY_NAME:
+        break;
+    }
+    return SPAN("name");
+}
+
+static void append_sort(struct buf *out, enum folder_sort sort, bool descending)
+{
+    buf_append_str(out, "?sort=");
+    buf_append(out, listing_sort_name(sort));
+    buf_append_str(out, descending ? "&amp;order=desc" : "&amp;order=asc");
+}
+
+/* Behind the address of a folder: the order that was asked for stays while one walks around. */
+static void append_kept_sort(struct buf *out, const struct listing_page *page)
+{
+    if (page->sort != FOLDER_BY_NAME || page->descending)
+        append_sort(out, page->sort, page->descending);
+}
+
+/* --- above the table --- */
+
+static void append_account(struct buf *out, const struct listing_options *o)
+{
+    if (o->user.len == 0)
+        return;
+    buf_append_str(out, "<form class=\"account\" method=\"post\" action=\"/.fastfile/logout\">"
+                        "<bdi class=\"user\">");
+    text_append_name(out, o->user);
+    buf_append_str(out, "</bdi>");
+    if (o->can_logout)
+        buf_append_str(out, "<button>Log out</button>");
+    buf_append_str(out, "</form>\n");
+}
+
+/* A link to the first `end` bytes of the path; they end a name that starts at `start`. */
+static void append_crumb(struct buf *out, const struct listing_page *page, size_t start, size_t end)
+{
+    bool last = end == page->path.len;
+
+    buf_append_str(out, last ? "<li><h1><a aria-current=\"page\" href=\"/" : "<li><a href=\"/");
+    uri_encode_path(out, span_first(page->path, end));
+    buf_append_str(out, end > 0 ? "/" : "");
+    append_kept_sort(out, page);
+    buf_append_str(out, "\"><bdi>");
+    text_append_name(out, span_of(page->path.data + start, end - start));
+    if (end == 0)
+        buf_append_str(out, "Files");
+    buf_append_str(out, last ? "</bdi></a></h1>\n" : "</bdi></a>\n");
+}
+
+static size_t depth_of(struct span path)
+{
+    size_t depth = path.len > 0;
+
+    for (size_t i = 0; i < path.len; i++)
+        depth += path.data[i] == '/';
+    return depth;
+}
+
+static void append_crumbs(struct buf *out, const struct listing_page *page)
+{
+    size_t depth = depth_of(page->path), skipped = depth > CRUMBS_MAX ? depth - CRUMBS_MAX : 0;
+
+    buf_append_str(out, "<nav aria-label=\"Where you are\"><ol>\n");
+    append_crumb(out, page, 0, 0);
+    if (skipped > 0)
+        buf_append_str(out, "<li>\xe2\x80\xa6\n");
+    size_t start = 0;
+    for (size_t number = 0; number < depth; number++) {
+        size_t length = span_find(span_skip(page->path, start), '/');
+        if (number >= skipped)
+            append_crumb(out, page, start, start + length);
+        start += length + 1;
+    }
+    buf_append_str(out, "</ol></nav>\n");
+}
+
+static void append_summary(struct buf *out, const struct folder *folder)
+{
+    buf_append_str(out, "<p class=\"summary\">");
+    if (folder->folders > 0)
+        text_append_count(out, folder->folders, "folders");
+    if (folder->folders > 0 && folder->files > 0)
+        buf_append_str(out, ", ");
+    if (folder->files > 0) {
+        text_append_count(out, folder->files, "files");
+        buf_append_str(out, ", ");
+        text_append_size(out, folder->total_bytes);
+    }
+    if (folder->count == 0)
+        buf_append_str(out, "No files");
+    buf_append_str(out, "</p>\n");
+}
+
+/* The head of a column is a link: first to what one mostly looks for (the largest, the newest),
+ * then to the other direction. */
+static void append_column(struct buf *out, const struct listing_page *page, enum folder_sort sort,
+                          const char *heading)
+{
+    bool current = page->sort == sort;
+    bool descending = current ? !page->descending : sort != FOLDER_BY_NAME;
+
+    buf_append_str(out, "<th scope=\"col\"");
+    if (current)
+        buf_append_str(out,
+                       page->descending ? " aria-sort=\"descending\"" : " aria-sort=\"ascending\"");
+    buf_append_str(out, "><a href=\"");
+    append_sort(out, sort, descending);
+    buf_append_str(out, "\">");
+    buf_append_str(out, heading);
+    buf_append_str(out, "</a>\n");
+}
+
+static void append_title(struct buf *out, struct span path)
+{
+    size_t start = path.len;
+
+    while (start > 0 && path.data[start - 1] != '/')
+        start--;
+    page_begin(out, path.len > 0 ? span_skip(path, start) : SPAN("Files"));
+}
+
+void listing_html_begin(struct buf *out, const struct listing_page *page)
+{
+    append_title(out, page->path);
+    buf_append_str(out, "<body>\n<header>\n<a class=\"brand\" href=\"/\"><img src=\"");
+    asset_append_url(out, SPAN("icon.svg"));
+    buf_append_str(out, "\" alt=\"\" width=\"28\" height=\"28\">Fast File</a>\n");
+    append_account(out, page->options);
+    buf_append_str(out, "</header>\n<main>\n");
+    append_crumbs(out, page);
+    append_summary(out, page->folder);
+    buf_append_str(out, page->folder->count > 0 ? "<table>\n<thead><tr>\n"
+                                                : "<table class=\"empty\">\n<thead><tr>\n");
+    append_column(out, page, FOLDER_BY_NAME, "Name");
+    append_column(out, page, FOLDER_BY_SIZE, "Size");
+    append_column(out, page, FOLDER_BY_TIME, "Modified");
+    buf_append_str(out, "<tbody>\n");
+    if (page->path.len > 0) {
+        buf_append_str(out, "<tr><td class=\"u\"><a href=\"../");
+        append_kept_sort(out, page);
+        buf_append_str(out, "\">Parent folder</a>\n");
+    }
+    if (page->folder->count == 0)
+        buf_append_str(out, "<tr class=\"nothing\"><td>This folder is empty\n");
+}
+
+/* --- rows: as few bytes as will do, there may be a hundred thousand --- */
+
+void listing_html_row(struct buf *out, const struct listing_page *page,
+                      const struct folder_entry *entry)
+{
+    bool is_file = entry->type == FOLDER_ENTRY_FILE;
+    char icon = icon_class(is_file ? icon_for_file(entry->name) : ICON_FOLDER);
+
+    buf_append_str(out, entry->name.data[0] == '.' ? "<tr class=\"h\"><td class=\""
+                                                   : "<tr><td class=\"");
+    buf_append_char(out, icon);
+    buf_append_str(out, "\"><a href=\"");
+    uri_encode_path(out, entry->name);
+    if (!is_file) {
+        buf_append_char(out, '/');
+        append_kept_sort(out, page);
+    }
+    buf_append_str(out, "\"><bdi>");
+    text_append_name(out, entry->name);
+    buf_append_str(out, "</bdi></a><td");
+    if (is_file) {
+        buf_append_str(out, " title=\"");
+        text_append_count(out, entry->size, "bytes");
+        buf_append_str(out, "\">");
+        text_append_size(out, entry->size);
+    } else {
+        buf_append_char(out, '>');
+    }
+    buf_append_str(out, "<td>");
+    text_append_time(out, entry->mtime_s, entry->mtime_ns);
+    if (is_file) {
+        buf_append_str(out, "<td><a title=\"Download\" href=\"");
+        uri_encode_path(out, entry->name);
+        buf_append_str(out, "?download\"></a>");
+    }
+    buf_append_char(out, '\n');
+}
+
+/* --- below the table --- */
+
+void listing_html_end(struct buf *out, const struct listing_page *page)
+{
+    buf_append_str(out, "</table>\n");
+    if (page->folder->left_out > 0) {
+        buf_append_str(out, "<p class=\"note\">Not shown: ");
+        text_append_number(out, page->folder->left_out);
+        buf_append_str(out, page->folder->left_out == 1 ? " entry" : " entries");
+        buf_append_str(out, " that cannot be opened from here (links that lead outside or nowhere, "
+                            "special files, names with control characters).</p>\n");
+    }
+    buf_append_str(out, "</main>\n");
+    page_end(out);
+}

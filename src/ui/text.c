@@ -1,0 +1,156 @@
+#include "ui/text.h"
+
+#include <time.h>
+
+#include "http/date.h"
+
+#define REPLACEMENT SPAN("\xef\xbf\xbd") /* U+FFFD */
+
+/* The character in front and its length; -1 and 1 where that is not UTF-8. `s` is not empty. */
+static int32_t next_character(struct span s, size_t *ret_length)
+{
+    /* The least character of each length; a shorter form of it would have done. */
+    static const int32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+    const unsigned char *c = (const unsigned char *)s.data;
+
+    *ret_length = 1;
+    if (c[0] < 0x80)
+        return c[0];
+    size_t length = c[0] >= 0xf0 ? 4 : c[0] >= 0xe0 ? 3 : 2;
+    if (c[0] < 0xc2 || c[0] > 0xf4 || s.len < length)
+        return -1;
+    int32_t character = c[0] & (0x7f >> length);
+    for (size_t i = 1; i < length; i++) {
+        if ((c[i] & 0xc0) != 0x80)
+            return -1;
+        character = character << 6 | (c[i] & 0x3f);
+    }
+    if (character < least[length] || character > 0x10ffff ||
+        (character >= 0xd800 && character <= 0xdfff))
+        return -1;
+    *ret_length = length;
+    return character;
+}
+
+bool text_is_utf8(struct span s)
+{
+    size_t length;
+
+    for (; s.len > 0; s = span_skip(s, length))
+        if (next_character(s, &length) < 0)
+            return false;
+    return true;
+}
+
+/* What stands in the page instead of a character; data == NULL: the character itself. */
+static struct span replacement(int32_t c)
+{
+    switch (c) {
+    case '<':
+        return SPAN("&lt;");
+    case '>':
+        return SPAN("&gt;");
+    case '&':
+        return SPAN("&amp;");
+    case '"':
+        return SPAN("&quot;");
+    case '\'':
+        return SPAN("&#39;");
+    default:
+        break;
+    }
+    bool control = c < ' ' || (c >= 0x7f && c <= 0x9f) || c == 0x2028 || c == 0x2029;
+    bool turns = (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
+    if (control || turns)
+        return REPLACEMENT;
+    return (struct span){NULL, 0};
+}
+
+void text_append_name(struct buf *out, struct span name)
+{
+    while (name.len > 0) {
+        struct span instead = {NULL, 0};
+        size_t plain = 0, length = 0;
+        while (plain < name.len && !instead.data) {
+            instead = replacement(next_character(span_skip(name, plain), &length));
+            plain += instead.data ? 0 : length;
+        }
+        buf_append(out, span_first(name, plain));
+        buf_append(out, instead);
+        name = span_skip(name, plain + (instead.data ? length : 0));
+    }
+}
+
+/* --- numbers --- */
+
+void text_append_number(struct buf *out, uint64_t number)
+{
+    char digits[20];
+    struct buf b;
+
+    buf_init_fixed(&b, digits, sizeof(digits));
+    buf_append_u64(&b, number);
+    for (size_t i = 0; i < b.len; i++) {
+        if (i > 0 && (b.len - i) % 3 == 0)
+            buf_append_char(out, ',');
+        buf_append_char(out, digits[i]);
+    }
+}
+
+void text_append_count(struct buf *out, uint64_t number, const char *plural)
+{
+    text_append_number(out, number);
+    buf_append_char(out, ' ');
+    buf_append(out, span_of(plural, strlen(plural) - (number == 1)));
+}
+
+void text_append_size(struct buf *out, uint64_t bytes)
+{
+    static const char units[] = "BKMGTPE";
+    uint64_t unit = 1;
+    size_t index = 0;
+
+    /* Until what is left, rounded, has three digits at most. */
+    while (index < sizeof(units) - 2 &&
+           bytes / unit + (bytes % unit >= (unit + 1) / 2 && unit > 1) >= 1000) {
+        unit *= 1000;
+        index++;
+    }
+    if (index == 0) {
+        buf_append_u64(out, bytes);
+        buf_append_str(out, " B");
+        return;
+    }
+    uint64_t tenths = bytes / (unit / 10) + (bytes % (unit / 10) >= unit / 20);
+    if (tenths < 100) {
+        buf_append_u64(out, tenths / 10);
+        buf_append_char(out, '.');
+        buf_append_u64(out, tenths % 10);
+    } else {
+        buf_append_u64(out, bytes / unit + (bytes % unit >= unit / 2));
+    }
+    buf_append(out, span_of((char[]){' ', units[index], 'B'}, 3));
+}
+
+/* --- times --- */
+
+void text_append_time(struct buf *out, int64_t seconds, uint32_t nanoseconds)
+{
+    char iso[DATE_ISO_BYTES], local[64];
+    struct tm tm;
+    time_t time = (time_t)seconds;
+    size_t length = 0;
+
+    buf_append_str(out, "<time datetime=\"");
+    buf_append(out, date_format_iso(seconds, nanoseconds, iso));
+    /* A year that does not fit into an int is no time; file systems hold any nonsense. */
+    if (localtime_r(&time, &tm))
+        length = strftime(local, sizeof(local), "\" title=\"%Y-%m-%d %H:%M:%S %z\">", &tm);
+    if (length > 0) {
+        buf_append(out, span_of(local, length));
+        buf_append(out, span_of(local, strftime(local, sizeof(local), "%Y-%m-%d %H:%M", &tm)));
+    } else {
+        buf_append_str(out, "\">?");
+    }
+    buf_append_str(out, "</time>");
+}

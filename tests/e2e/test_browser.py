@@ -1,0 +1,72 @@
+"""Chromium, driven by tests/browser/browser.test.js: each of its tests is one here.
+
+SCREENSHOTS=FOLDER keeps the pictures that it takes.
+"""
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+from server import PROJECT, SLOW
+
+FOLDER = os.path.join(PROJECT, "tests", "browser")
+SCRIPT = os.path.join(FOLDER, "browser.test.js")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+NODE = shutil.which("node")
+LIBRARY = os.path.join(FOLDER, "node_modules", "playwright-core")
+
+
+def missing():
+    if not CHROMIUM:
+        return "no chromium"
+    if not NODE:
+        return "no node"
+    return "" if os.path.isdir(LIBRARY) else "no playwright-core: npm ci"
+
+
+pytestmark = pytest.mark.skipif(bool(missing()), reason=f"the browser ({missing()})")
+
+
+def names():
+    """Of the script's tests, as they are reported."""
+    done = subprocess.run([NODE, SCRIPT], env={**os.environ, "FASTFILE_LIST": "1"}, capture_output=True, text=True, timeout=60, check=True)
+    return done.stdout.splitlines()
+
+
+def make_files(server):
+    song = os.urandom(300_000)
+    server.write("Music/song.mp3", song)
+    server.write("Documents/Jahresabschluß 2025 & Grüße/<b>not bold & <i>.txt", "text")
+    server.write("Documents/Jahresabschluß 2025 & Grüße/文件.pdf", b"x" * 123_456)
+    server.write("Documents/letter.odt", b"x" * 23_000)
+    server.write("evil.html", "<script>document.title = 'evil'</script>")
+    for name, size in (("archive.tar.gz", 5 << 20), ("picture.jpg", 2_345_678), ("film.mkv", 42 << 20), ("main.c", 4321), ("README.md", 900)):
+        server.write(name, bytes(size))
+    for name, size, day in (("file 1.txt", 10, 20), ("file 2.txt", 3000, 10), ("file 10.txt", 200, 30)):
+        server.write("Sorting/" + name, b"x" * size)
+        os.utime(server.path("Sorting/" + name), (day * 86400, day * 86400))
+    server.write("Long names/" + "a very long name with blanks " * 8 + ".txt", "x")
+    server.write("Long names/" + "withoutblanks" * 18 + ".txt", "x")
+    server.mkdir("Empty")
+    return hashlib.sha256(song).hexdigest()
+
+
+@pytest.fixture(scope="module")
+def results(module_server, tmp_path_factory):
+    """Runs the script once; {name: (whether it is well, what was said)}."""
+    screenshots = os.environ.get("SCREENSHOTS") or str(tmp_path_factory.mktemp("screenshots"))
+    os.makedirs(screenshots, exist_ok=True)
+    environment = {**os.environ, "URL": module_server.origin, "CHROMIUM": CHROMIUM, "SCREENSHOTS": screenshots, "SLOW": str(SLOW),
+                   "SHA256": make_files(module_server)}
+    done = subprocess.run([NODE, "--test-reporter=tap", SCRIPT], env=environment, capture_output=True, text=True, timeout=100 * SLOW, check=False)
+    found = re.findall(r"^(ok|not ok) \d+ - (.*?)\n((?: .*\n)*)", done.stdout, re.M)
+    assert found, done.stdout + done.stderr
+    return {name: (word == "ok", said) for word, name, said in found}
+
+
+@pytest.mark.parametrize("name", names() if not missing() else ["not run"])
+def test_browser(server, results, name):
+    well, said = results[name]
+    assert well, said

@@ -1,0 +1,86 @@
+"""Large files, whole, by each cipher suite, and places far inside of larger ones.
+
+The files are sparse, with a stamp at the start of each MiB, so that they cost no disk and yet nothing can change places.
+"""
+import hashlib
+import os
+import subprocess
+
+import pytest
+from server import ALICE, SLOW, own
+
+MIB = 1 << 20
+SIZE_MIB = int(os.environ.get("FASTFILE_BIG_MIB", "1024")) // (1 if SLOW == 1 else 16 * SLOW)
+SUITES = {suite: ["--tlsv1.3", "--tls13-ciphers", suite]
+          for suite in ("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256")}
+SUITES |= {suite: ["--tls-max", "1.2", "--ciphers", suite]
+           for suite in ("ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-ECDSA-CHACHA20-POLY1305")}
+
+
+def stamp(number):
+    return f"MiB {number}".encode()
+
+
+@pytest.fixture(scope="module")
+def large(module_server):
+    """Makes /large.bin; returns its SHA-256."""
+    digest = hashlib.sha256()
+    path = module_server.path("large.bin")
+    with open(path, "wb") as file:
+        file.truncate(SIZE_MIB * MIB)
+        for number in range(SIZE_MIB):
+            file.seek(number * MIB)
+            file.write(stamp(number))
+            digest.update(stamp(number).ljust(MIB, b"\0"))
+    own(path)
+    return digest.hexdigest()
+
+
+def digest_by_curl(server, *options):
+    """What `curl | openssl sha256` says (sha256sum takes six times as long)."""
+    command = ["curl", "-k", "-sS", "--fail", "--noproxy", "*", "-u", ":".join(ALICE), *options, server.url("/large.bin")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as curl:
+        said = subprocess.run(["openssl", "dgst", "-sha256", "-r"], stdin=curl.stdout, capture_output=True, timeout=100 * SLOW, check=True).stdout
+        curl.stdout.close()
+    assert curl.returncode == 0
+    return said.decode().split()[0]
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_whole_by_each_suite(server, large, suite):
+    assert digest_by_curl(server, *SUITES[suite]) == large
+
+
+def test_whole_without_tls(make_server, large, module_server):
+    plain = make_server(plain=True)
+    os.link(module_server.path("large.bin"), plain.path("large.bin"))
+    assert digest_by_curl(plain) == large
+
+
+@pytest.mark.parametrize("size", [2**31 - 1, 2**31 + 1, 2**32 - 1, 2**32 + 1, 5 << 40], ids=lambda size: f"{size} bytes")
+def test_places_far_inside(server, size):
+    """Where 31 or 32 bits do not suffice: the length, ranges from both ends, parts."""
+    path = server.path("vast.bin")
+    end = b"the end."
+    with open(path, "wb") as file:
+        try:
+            file.truncate(size)
+        except OSError:
+            pytest.skip(f"a file of {size} bytes (the file system takes none)")
+        file.seek(size - len(end))
+        file.write(end)
+    own(path)
+    try:
+        assert server.head("/vast.bin").field("Content-Length") == str(size)
+        for field, first in ((f"bytes={size - 8}-", size - 8), ("bytes=-8", size - 8), (f"bytes={size - 8}-{size + 100}", size - 8)):
+            response = server.get("/vast.bin", fields={"Range": field})
+            assert response.status == 206 and response.body == end
+            assert response.field("Content-Range") == f"bytes {first}-{size - 1}/{size}"
+        parts = server.get("/vast.bin", fields={"Range": f"bytes=0-0,{size - 4}-"})
+        assert f"bytes {size - 4}-{size - 1}/{size}\r\n\r\nend.".encode() in parts.body
+        beyond = server.get("/vast.bin", fields={"Range": f"bytes={size}-"})
+        assert beyond.status == 416 and beyond.field("Content-Range") == f"bytes */{size}"
+        listed = server.get("/", fields={"Accept": "application/json"}).json()
+        assert f"{size}" in str(listed)
+    finally:
+        os.unlink(path)
