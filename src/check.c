@@ -43,11 +43,18 @@ static void advice(const char *text)
 static unsigned kernel_version(void)
 {
     struct utsname names;
-    unsigned major = 0, minor = 0, patch = 0;
+    unsigned long part[3] = {0};
 
-    if (uname(&names) < 0 || sscanf(names.release, "%u.%u.%u", &major, &minor, &patch) < 2)
+    if (uname(&names) < 0)
         return 0;
-    return major * 1000000 + minor * 1000 + (patch < 999 ? patch : 999);
+    char *at = names.release;
+    for (size_t i = 0; i < 3; i++) {
+        part[i] = strtoul(at, &at, 10);
+        part[i] = part[i] < 999 ? part[i] : 999;
+        if (*at++ != '.')
+            break;
+    }
+    return (unsigned)(part[0] * 1000000 + part[1] * 1000 + part[2]);
 }
 
 static void check_kernel(void)
@@ -271,7 +278,7 @@ static void check_limits(void)
             "/etc/security/limits.conf, allows more.");
     print_limit("Locked memory", RLIMIT_MEMLOCK, 1024, " KiB");
     read_text("/proc/sys/net/core/somaxconn", backlog, sizeof(backlog));
-    if (backlog[0] && atol(backlog) < 4096) {
+    if (backlog[0] && strtol(backlog, NULL, 10) < 4096) {
         line("Backlog", "%s", backlog);
         advice("sysctl net.core.somaxconn=4096 takes bursts of new connections.");
     }

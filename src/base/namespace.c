@@ -107,9 +107,10 @@ static int cover(const char *path)
     char name[PATH_MAX];
     char *slash;
 
-    if (strlen(path) >= sizeof(name))
+    size_t n = strlen(path) + 1;
+    if (n > sizeof(name))
         return -ENAMETOOLONG;
-    strcpy(name, path);
+    memcpy(name, path, n);
     while (mount("tmpfs", name, "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
                  "size=4k,mode=0555") < 0) {
         if (errno != EACCES || !(slash = strrchr(name, '/')))
