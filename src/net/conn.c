@@ -108,6 +108,22 @@ static int receive(struct task *t, struct conn *conn)
     return (int)received;
 }
 
+/* Whether the request follows right behind the handshake, or stands in the socket already. */
+static bool request_is_here(struct conn *conn)
+{
+    uint8_t *memory;
+    size_t room;
+
+    if (input_sealed(&conn->input).len > 0)
+        return true;
+    if (input_make_room(&conn->input, true, &memory, &room) < 0)
+        return false;
+    ssize_t received = recv(conn->fd, memory, room, MSG_DONTWAIT);
+    if (received > 0)
+        input_received(&conn->input, true, (size_t)received);
+    return received > 0;
+}
+
 static int shake_hands(struct task *t, struct conn *conn, struct handshake *h, struct buf *out)
 {
     bool first = true;
@@ -118,7 +134,7 @@ static int shake_hands(struct task *t, struct conn *conn, struct handshake *h, s
             return r < 0 ? r : -ECONNRESET;
         struct span received = input_sealed(&conn->input);
         if (first && handshake_is_http(received)) {
-            io_send_all(t, conn->fd, http_on_tls_port, sizeof(http_on_tls_port) - 1);
+            io_send_all(t, conn->fd, http_on_tls_port, sizeof(http_on_tls_port) - 1, 0);
             shutdown(conn->fd, SHUT_WR);
             linger(t, conn);
             return -EPROTO;
@@ -127,7 +143,12 @@ static int shake_hands(struct task *t, struct conn *conn, struct handshake *h, s
         size_t consumed;
         int step = handshake_step(h, received, &consumed, out);
         input_opened(&conn->input, consumed, (struct span){0});
-        if (out->len > 0 && (r = io_send_all(t, conn->fd, out->data, out->len)) < 0)
+        /* The client waits for all of it but TLS 1.3's ticket, which can leave in one segment with
+         * the answer. Not when there is nothing to answer yet: the acknowledgement that goes with
+         * it is what a client with Nagle's algorithm waits for. */
+        bool only_ticket = step == HANDSHAKE_DONE && handshake_info(h)->version == TLS_VERSION_1_3;
+        int flags = only_ticket && request_is_here(conn) ? MSG_MORE : 0;
+        if (out->len > 0 && (r = io_send_all(t, conn->fd, out->data, out->len, flags)) < 0)
             return r;
         out->len = 0;
         if (step != HANDSHAKE_WANT_READ)

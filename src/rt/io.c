@@ -66,12 +66,12 @@ ssize_t io_send(struct task *t, int fd, const void *data, size_t len, int flags)
                .kind = IO_SEND, .fd = fd, .data = data, .len = len, .flags = flags | MSG_NOSIGNAL});
 }
 
-int io_send_all(struct task *t, int fd, const void *data, size_t len)
+int io_send_all(struct task *t, int fd, const void *data, size_t len, int flags)
 {
     const char *at = data;
 
     while (len > 0) {
-        ssize_t sent = io_send(t, fd, at, len, 0);
+        ssize_t sent = io_send(t, fd, at, len, flags);
         if (sent < 0)
             return (int)sent;
         at += sent;

@@ -25,7 +25,7 @@ ssize_t io_recv(struct task *t, int fd, void *data, size_t len);
 ssize_t io_send(struct task *t, int fd, const void *data, size_t len, int flags);
 
 /* Sends everything. Returns 0 or -errno. */
-int io_send_all(struct task *t, int fd, const void *data, size_t len);
+int io_send_all(struct task *t, int fd, const void *data, size_t len, int flags);
 
 /* preadv(2); waits for the disk off the loop. */
 ssize_t io_readv(struct task *t, int fd, const struct iovec *iov, unsigned count, uint64_t offset);
