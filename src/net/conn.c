@@ -94,6 +94,13 @@ static const char http_on_tls_port[] =
     "\r\n"
     "This port speaks HTTPS: put https:// in front of the address\n";
 
+static void answer_http(struct task *t, struct conn *conn)
+{
+    io_send_all(t, conn->fd, http_on_tls_port, sizeof(http_on_tls_port) - 1, 0);
+    shutdown(conn->fd, SHUT_WR);
+    linger(t, conn);
+}
+
 static int receive(struct task *t, struct conn *conn)
 {
     uint8_t *memory;
@@ -126,33 +133,24 @@ static bool request_is_here(struct conn *conn)
 
 static int shake_hands(struct task *t, struct conn *conn, struct handshake *h, struct buf *out)
 {
-    bool first = true;
-
     for (;;) {
-        int r = receive(t, conn);
-        if (r <= 0)
-            return r < 0 ? r : -ECONNRESET;
-        struct span received = input_sealed(&conn->input);
-        if (first && handshake_is_http(received)) {
-            io_send_all(t, conn->fd, http_on_tls_port, sizeof(http_on_tls_port) - 1, 0);
-            shutdown(conn->fd, SHUT_WR);
-            linger(t, conn);
-            return -EPROTO;
-        }
-        first = false;
         size_t consumed;
-        int step = handshake_step(h, received, &consumed, out);
+        int step = handshake_step(h, input_sealed(&conn->input), &consumed, out);
         input_opened(&conn->input, consumed, (struct span){0});
         /* The client waits for all of it but TLS 1.3's ticket, which can leave in one segment with
          * the answer. Not when there is nothing to answer yet: the acknowledgement that goes with
          * it is what a client with Nagle's algorithm waits for. */
         bool only_ticket = step == HANDSHAKE_DONE && handshake_info(h)->version == TLS_VERSION_1_3;
         int flags = only_ticket && request_is_here(conn) ? MSG_MORE : 0;
-        if (out->len > 0 && (r = io_send_all(t, conn->fd, out->data, out->len, flags)) < 0)
+        int r = out->len > 0 ? io_send_all(t, conn->fd, out->data, out->len, flags) : 0;
+        if (r < 0)
             return r;
         out->len = 0;
         if (step != HANDSHAKE_WANT_READ)
             return step < 0 ? step : 0;
+        r = receive(t, conn);
+        if (r <= 0)
+            return r < 0 ? r : -ECONNRESET;
     }
 }
 
@@ -166,11 +164,20 @@ static int conn_handshake(struct task *t, struct conn *conn)
     struct handshake *h;
     struct buf out;
 
+    task_set_deadline(t, conn->since_ms + LIMIT_HANDSHAKE_MS);
+    if (input_empty(&conn->input)) { /* no buffer could be lent */
+        int received = receive(t, conn);
+        if (received <= 0)
+            return received < 0 ? received : -ECONNRESET;
+    }
+    if (handshake_is_http(input_sealed(&conn->input))) {
+        answer_http(t, conn);
+        return -EPROTO;
+    }
     int r = handshake_create(conn->server->tls, &h);
     if (r < 0)
         return r;
     buf_init_growing(&out, FLIGHT_BYTES_MAX);
-    task_set_deadline(t, loop_now_ms(conn->server->loop) + LIMIT_HANDSHAKE_MS);
     r = shake_hands(t, conn, h, &out);
     if (r == 0)
         r = handshake_finish(h, &conn->session);
@@ -220,7 +227,8 @@ static void start_task(struct conn *conn)
 {
     list_remove(&conn->link);
     list_append(&conn->server->busy, &conn->link);
-    conn->since_ms = loop_now_ms(conn->server->loop);
+    if (conn->shaken) /* a handshake's time runs from the beginning */
+        conn->since_ms = loop_now_ms(conn->server->loop);
     if (task_spawn(conn->server->loop, conn_main, conn) < 0)
         conn_destroy(conn);
 }
@@ -237,8 +245,14 @@ int conn_accept(struct server *s, int fd)
     if (getpeername(fd, (struct sockaddr *)&conn->approval.peer, &length) < 0)
         conn->approval.peer.ss_family = AF_UNSPEC; /* gone already: the first receive says so */
     server_add(s, conn);
-    start_task(conn);
+    go_idle(conn);
     return 0;
+}
+
+void conn_begin_handshake(struct conn *conn)
+{
+    timer_set(loop_timers(conn->server->loop), &conn->timer, TIMER_NEVER);
+    start_task(conn);
 }
 
 int conn_adopt(struct server *s, int fd, const struct handover *h, struct span bytes)
@@ -325,11 +339,23 @@ static void go_idle(struct conn *conn)
     conn->since_ms = loop_now_ms(s->loop);
     list_remove(&conn->link);
     list_append(&s->idle, &conn->link);
-    timer_set(loop_timers(s->loop), &conn->timer, conn->since_ms + s->idle_ms);
+    timer_set(loop_timers(s->loop), &conn->timer,
+              conn->since_ms + (conn->shaken ? s->idle_ms : LIMIT_HANDSHAKE_MS));
     if (!s->rest_timer.queued)
         timer_set(loop_timers(s->loop), &s->rest_timer, conn->since_ms + SERVER_REST_MS);
     if (io_watch_recv(s->loop, &conn->watch, conn->fd) < 0)
         conn_destroy(conn);
+}
+
+/* The handshake's timer runs on. */
+static void wait_for_turn(struct conn *conn)
+{
+    struct server *s = conn->server;
+
+    conn->state = CONN_STATE_HELLO;
+    list_remove(&conn->link);
+    list_append(&s->hellos, &conn->link);
+    loop_later(s->loop, &s->hello_turn);
 }
 
 static void idle_event(struct io_watch *w, int result, struct span data)
@@ -337,11 +363,15 @@ static void idle_event(struct io_watch *w, int result, struct span data)
     struct conn *conn = container_of(w, struct conn, watch);
     bool wanted = conn->state == CONN_STATE_IDLE;
 
-    timer_set(loop_timers(conn->server->loop), &conn->timer, TIMER_NEVER);
     /* Without a buffer to lend the bytes still wait in the socket. */
     bool bytes_wait = result == -ENOBUFS;
     if (result > 0 && wanted)
         bytes_wait = input_append(&conn->input, conn->is_tls, data) == 0;
+    if (bytes_wait && wanted && !conn->shaken) {
+        wait_for_turn(conn);
+        return;
+    }
+    timer_set(loop_timers(conn->server->loop), &conn->timer, TIMER_NEVER);
     if (bytes_wait && wanted) {
         start_task(conn);
         return;
@@ -368,6 +398,9 @@ void conn_abort(struct conn *conn)
         list_remove(&conn->link);
         list_append(&conn->server->busy, &conn->link);
         io_watch_cancel(&conn->watch);
+        break;
+    case CONN_STATE_HELLO:
+        conn_destroy(conn);
         break;
     case CONN_STATE_PARKED:
         conn_release(conn); /* a verdict that is still to come finds nobody */

@@ -1,7 +1,7 @@
 /* A connection: handshake → serve → close.
  *
- *     accepted ─► handshake ─► serve ⟲ idle ─► close
- *     handed over ────────────────┘
+ *     accepted ─► idle ─► hello ─► handshake ─► serve ⟲ idle ─► close
+ *     handed over ─────────────────────────────────┘
  *
  * While it is busy it has one task, which alone reads and writes. While it is idle it has no task
  * and no stack, only this struct, its keys and a pending receive. Reading gives opened bytes;
@@ -16,6 +16,7 @@
 enum conn_state {
     CONN_STATE_BUSY,
     CONN_STATE_IDLE,
+    CONN_STATE_HELLO, /* its first bytes are here; the handshake waits for its turn */
     CONN_STATE_PARKED,
     CONN_STATE_CLOSING, /* idle no more; its last completion is to come */
 };
@@ -43,8 +44,12 @@ struct conn {
     struct approval approval;
 };
 
-/* Takes over an accepted socket and starts its handshake. On failure (-errno) `fd` is closed. */
+/* Takes over an accepted socket and waits for its first bytes. On failure (-errno) `fd` is closed.
+ */
 int conn_accept(struct server *s, int fd);
+
+/* For server.c: it is this connection's turn. */
+void conn_begin_handshake(struct conn *conn);
 
 /* Takes over a connection that came in a message; starts serving it. On failure `fd` is closed. */
 int conn_adopt(struct server *s, int fd, const struct handover *handover, struct span bytes);

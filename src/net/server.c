@@ -122,6 +122,7 @@ static bool can_be_evicted(const struct conn *conn)
     case CONN_STATE_BUSY:
         return !task_cancelled(conn->task);
     case CONN_STATE_IDLE:
+    case CONN_STATE_HELLO:
         return true;
     default:
         return false;
@@ -152,8 +153,10 @@ static void evict_one(struct server *s)
     struct conn *victim = crowdest(s, &s->idle, NULL);
 
     /* Whoever sits in a handshake or in half a request head waits as well. */
-    if (s->before_login)
+    if (s->before_login) {
+        victim = crowdest(s, &s->hellos, victim);
         victim = crowdest(s, &s->busy, victim);
+    }
     if (!victim)
         return;
     /* Behind all that may be next: one that is ending is not looked at twice. */
@@ -201,6 +204,7 @@ static void drain_expired(struct timer *timer)
     struct server *s = container_of(timer, struct server, drain_timer);
 
     abort_all(&s->busy);
+    abort_all(&s->hellos);
     abort_all(&s->idle);
     timer_set(loop_timers(s->loop), timer, loop_now_ms(s->loop) + DRAIN_RETRY_MS);
     stop_when_drained(s);
@@ -214,6 +218,16 @@ void server_drain(struct server *s, uint32_t grace_ms)
     abort_all(&s->idle);
     timer_set(loop_timers(s->loop), &s->drain_timer, loop_now_ms(s->loop) + grace_ms);
     stop_when_drained(s);
+}
+
+static void begin_handshakes(struct later *later)
+{
+    struct server *s = container_of(later, struct server, hello_turn);
+
+    for (unsigned i = 0; i < SERVER_HELLOS_PER_TURN && !list_empty(&s->hellos); i++)
+        conn_begin_handshake(container_of(s->hellos.next, struct conn, link));
+    if (!list_empty(&s->hellos))
+        loop_later(s->loop, later);
 }
 
 /* Once in a while: what has become idle gives back what it can make again, listeners that ended are
@@ -248,7 +262,9 @@ void server_init(struct server *s, struct loop *loop, const struct conn_role *ro
                          .conn_max = conn_max,
                          .idle_ms = LIMIT_IDLE_MS};
     list_init(&s->idle);
+    list_init(&s->hellos);
     list_init(&s->busy);
+    later_init(&s->hello_turn, begin_handshakes);
     slot_table_init(&s->parked);
     timer_init(&s->rest_timer, rest_expired);
     timer_init(&s->drain_timer, drain_expired);
@@ -258,6 +274,7 @@ void server_finish(struct server *s)
 {
     timer_stop(loop_timers(s->loop), &s->rest_timer);
     timer_stop(loop_timers(s->loop), &s->drain_timer);
+    later_stop(&s->hello_turn);
     slot_table_finish(&s->parked);
     chunk_pool_finish(&s->chunks);
 }

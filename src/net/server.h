@@ -51,6 +51,7 @@ struct server {
     unsigned listener_count;
 
     struct list idle;         /* longest waiting first */
+    struct list hellos;       /* with the first bytes of a handshake; first come, first served */
     struct list busy;         /* with a task, or parked */
     struct slot_table parked; /* connections that wait for a verdict, by the token it will name */
     unsigned conn_count;
@@ -59,6 +60,7 @@ struct server {
     bool before_login; /* nobody here has logged in: busy connections may be evicted too */
     uint32_t idle_ms;  /* how long a connection may wait for its next request */
 
+    struct later hello_turn;
     struct chunk_pool chunks;
     struct timer rest_timer; /* connections that stay idle give more memory back */
     struct timer drain_timer;
@@ -71,6 +73,10 @@ enum {
     SERVER_RECV_BUFFER_BYTES = 4 * 1024,
     /* A connection that has been idle this long frees its cipher contexts too. */
     SERVER_REST_MS = 2 * 1000,
+    /* Handshakes that begin per turn of the loop. Each is 0.2 ms of arithmetic, and 40 KiB until it
+     * is done; so those that have begun, and everybody else's requests, go first, and a burst of a
+     * thousand connections does not take the memory of a thousand handshakes. */
+    SERVER_HELLOS_PER_TURN = 4,
     /* Eviction begins at this share of conn_max. */
     SERVER_CROWDED_PERCENT = 80,
     /* How many of the longest waiting connections are compared for the crowdest address. */

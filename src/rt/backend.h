@@ -48,6 +48,7 @@ struct loop {
     void *backend_state;
     struct slot_table slots;
     struct timer_wheel timers;
+    struct list later; /* struct later */
     uint64_t now_ms;
     bool stopped;
 

@@ -23,6 +23,7 @@ int loop_create(const struct loop_options *options, struct loop **ret_loop)
         return -ENOMEM;
     loop->backend = &io_uring_backend;
     loop->now_ms = clock_ms();
+    list_init(&loop->later);
     slot_table_init(&loop->slots);
     timer_wheel_init(&loop->timers, loop->now_ms);
     int r = loop->backend->create(loop, options, &loop->backend_state);
@@ -53,9 +54,43 @@ void loop_destroy(struct loop *loop)
     free(loop);
 }
 
+void later_init(struct later *later, void (*run)(struct later *later))
+{
+    list_init(&later->link);
+    later->run = run;
+}
+
+void loop_later(struct loop *loop, struct later *later)
+{
+    if (list_empty(&later->link))
+        list_append(&loop->later, &later->link);
+}
+
+void later_stop(struct later *later)
+{
+    list_remove(&later->link);
+}
+
+static void run_later(struct loop *loop)
+{
+    struct list now, *node;
+
+    /* What is asked for meanwhile waits for the next turn. */
+    list_init(&now);
+    while ((node = list_pop_first(&loop->later)))
+        list_append(&now, node);
+    while ((node = list_pop_first(&now))) {
+        struct later *later = container_of(node, struct later, link);
+        later->run(later);
+    }
+}
+
 static int turn(struct loop *loop)
 {
     uint64_t sleep_ms = timer_wheel_sleep_ms(&loop->timers, loop->now_ms);
+
+    if (!list_empty(&loop->later))
+        sleep_ms = 0;
 
     int r = loop->backend->wait(loop->backend_state, sleep_ms);
     if (r < 0)
@@ -64,6 +99,7 @@ static int turn(struct loop *loop)
     loop->now_ms = clock_ms();
     loop->backend->reap(loop->backend_state);
     timer_wheel_run(&loop->timers, loop->now_ms);
+    run_later(loop);
     return 0;
 }
 

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/list.h"
 #include "rt/timer.h"
 
 struct loop;
@@ -38,6 +39,19 @@ int loop_run_out(struct loop *loop);
 
 /* CLOCK_MONOTONIC in milliseconds, read once per turn of the loop. */
 uint64_t loop_now_ms(const struct loop *loop);
+
+/* Work that is put off so that everything else that is ready goes first. */
+struct later {
+    struct list link;
+    void (*run)(struct later *later);
+};
+
+void later_init(struct later *later, void (*run)(struct later *later));
+
+/* Calls later->run() at the end of this turn, or of the next one when it is asked for by a run().
+ * Already waiting: nothing changes. */
+void loop_later(struct loop *loop, struct later *later);
+void later_stop(struct later *later);
 
 /* Gives memory back that only a burst needs: to be called now and then. Returns whether there is
  * none left to give. */
