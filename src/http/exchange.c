@@ -342,6 +342,13 @@ static int keep_head(struct exchange *x, struct span head)
     return 0;
 }
 
+/* Nothing but the goodbye will follow. */
+static int flush_last(struct task *t, struct exchange *x)
+{
+    x->conn->last = true;
+    return exchange_flush(t, x);
+}
+
 /* Answers a request that could not be understood, or did not come in time, and ends. */
 static enum conn_after refuse(struct task *t, struct exchange *x, int status)
 {
@@ -352,7 +359,7 @@ static enum conn_after refuse(struct task *t, struct exchange *x, int status)
     x->close = true;
     int r = exchange_error(t, x, status, SPAN(""));
     if (r == 0)
-        r = exchange_flush(t, x);
+        r = flush_last(t, x);
     access_log_request(x);
     return r < 0 ? CONN_BROKEN : CONN_CLOSE;
 }
@@ -445,7 +452,7 @@ static enum conn_after serve_requests(struct task *t, struct exchange *x)
         if (r == 0)
             return exchange_flush(t, x) < 0 ? CONN_BROKEN : CONN_IDLE;
         if (r < 0)
-            return r == -EPIPE && exchange_flush(t, x) == 0 ? CONN_CLOSE : CONN_BROKEN;
+            return r == -EPIPE && flush_last(t, x) == 0 ? CONN_CLOSE : CONN_BROKEN;
         enum conn_after after = x->http->handle(t, x);
         if (after != CONN_IDLE) {
             if (x->begun)
@@ -455,9 +462,8 @@ static enum conn_after serve_requests(struct task *t, struct exchange *x)
         access_log_request(x);
         if (finish_request(t, x) < 0)
             return CONN_BROKEN;
-        if (x->close) {
-            return exchange_flush(t, x) < 0 ? CONN_BROKEN : CONN_CLOSE;
-        }
+        if (x->close)
+            return flush_last(t, x) < 0 ? CONN_BROKEN : CONN_CLOSE;
     }
 }
 

@@ -50,7 +50,9 @@ static void say_alert(struct conn *conn, uint8_t level, uint8_t description)
     if (!conn->is_tls || !conn->shaken)
         return;
     int length = session_alert(&conn->session, level, description, alert);
-    if (length > 0 && send(conn->fd, alert, (size_t)length, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+    /* The end of the stream follows a close_notify at once, and goes with it. */
+    int more = description == TLS_ALERT_CLOSE_NOTIFY ? MSG_MORE : 0;
+    if (length > 0 && send(conn->fd, alert, (size_t)length, MSG_DONTWAIT | MSG_NOSIGNAL | more) < 0)
         return;
 }
 
@@ -483,7 +485,7 @@ static int send_steadily(struct task *t, struct conn *conn, const uint8_t *data,
 
     task_set_deadline(t, loop_now_ms(loop) + LIMIT_RATE_WINDOW_MS);
     while (len > 0) {
-        ssize_t sent = io_send(t, conn->fd, data, len, 0);
+        ssize_t sent = io_send(t, conn->fd, data, len, conn->last ? MSG_MORE : 0);
         if (sent == -ETIMEDOUT && in_window >= LIMIT_RATE_BYTES) {
             task_revive(t);
             task_set_deadline(t, loop_now_ms(loop) + LIMIT_RATE_WINDOW_MS);

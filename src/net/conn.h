@@ -31,6 +31,7 @@ struct conn {
     bool shaken;   /* the handshake is done, or there is none */
     bool adopted;  /* it came in a message, and what it came with is not answered yet */
     bool reviewed; /* the monitor's verdict on our own hand-over is not answered yet */
+    bool last;     /* what is sent now is the last: it leaves in one segment with the goodbye */
     bool revoked;  /* its credential is no longer good: close after this request */
     uint16_t address_bucket;
     uint32_t requests;

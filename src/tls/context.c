@@ -16,6 +16,7 @@
 #include "base/cleanup.h"
 #include "tls/handshake.h"
 #include "tls/openssl.h"
+#include "tls/provider.h"
 
 struct tls_context {
     SSL_CTX *ssl;
@@ -275,7 +276,8 @@ int context_create(struct span chain_pem, struct span key_pem, struct tls_contex
     atomic_init(&c->references, 1);
     pthread_mutex_init(&c->lock, NULL);
     ERR_clear_error();
-    c->ssl = SSL_CTX_new(TLS_server_method());
+    if (provider_load() == 0)
+        c->ssl = SSL_CTX_new_ex(NULL, PROVIDER_QUERY, TLS_server_method());
     if (!c->ssl || !configure(c)) {
         *ret_why = openssl_why("OpenSSL does not start");
         context_unref(c);
@@ -451,11 +453,9 @@ int context_warm_up(struct tls_context *c)
     };
     _cleanup_(cleanup_ssl_ctx) SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
     struct ticket_keys kept = ticket_keys_copy(c), own = {0};
-    int r = keys_warm_up();
+    int r = record_warm_up();
 
     tzset(); /* checking a certificate's dates opens /etc/localtime the first time */
-    if (r == 0)
-        r = record_warm_up();
     if (r == 0)
         r = ticket_keys_rotate(&own, boottime_s() + 1);
     if (r == 0 && !ctx)

@@ -2,8 +2,9 @@
  *
  * Resumption is stateless (tickets only; RFC 5077, RFC 8446 section 2.2). No 0-RTT, no
  * renegotiation, no compression, no client certificates. A context is counted: each
- * handshake holds a reference. Its handshakes run on one thread, for they switch a callback of it
- * on and off; a thread has a context of its own. A new certificate is a new context.
+ * handshake holds a reference. A thread should have a context of its own: OpenSSL counts references
+ * to what is inside, and two cores that count the same ones slow each other down. A new certificate
+ * is a new context.
  */
 #pragma once
 

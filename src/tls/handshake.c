@@ -7,7 +7,9 @@
 
 #include <openssl/err.h>
 
+#include "base/list.h"
 #include "tls/openssl.h"
+#include "tls/provider.h"
 
 enum state { RUNNING, DONE, FINISHED, FAILED };
 
@@ -22,10 +24,8 @@ struct handshake {
     struct buf *out;
     size_t in_total;
 
-    /* TLS 1.3: *_TRAFFIC_SECRET_0, as long as the digest of the suite. */
-    uint8_t client_secret[TLS_SECRET_MAX], server_secret[TLS_SECRET_MAX];
-    size_t client_secret_len, server_secret_len;
-    uint64_t sent; /* records under the keys that the session goes on with */
+    struct traffic_secrets secrets; /* TLS 1.3 */
+    uint64_t sent;                  /* records under the keys that the session goes on with */
 };
 
 /* --- the BIO: OpenSSL reads from `in` and writes to `out` --- */
@@ -76,46 +76,10 @@ static void make_bio_method(void)
 
 /* --- what OpenSSL tells on the way --- */
 
-static int hex_digit(char c)
+/* From here OpenSSL writes with these keys. */
+static void server_secret_derived(struct traffic_secrets *secrets)
 {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-static size_t hex_decode(struct span hex, uint8_t *ret, size_t size)
-{
-    if (hex.len % 2 != 0 || hex.len / 2 > size)
-        return 0;
-    for (size_t i = 0; i < hex.len; i += 2) {
-        int high = hex_digit(hex.data[i]), low = hex_digit(hex.data[i + 1]);
-
-        if (high < 0 || low < 0)
-            return 0;
-        ret[i / 2] = (uint8_t)(high << 4 | low);
-    }
-    return hex.len / 2;
-}
-
-/* A line of the key log: "LABEL client-random secret", both in hexadecimal. It is the one public
- * way to the traffic secrets. OpenSSL prints each of five secrets digit by digit, 3 % of a
- * handshake; so the log is switched on only around the two that we want. */
-static void handshake_keylog(const SSL *ssl, const char *line)
-{
-    struct handshake *h = SSL_get_app_data(ssl);
-    struct span rest = span_str(line);
-    struct span label = span_split(&rest, ' ');
-
-    span_split(&rest, ' ');
-    if (span_equal(label, SPAN("CLIENT_TRAFFIC_SECRET_0"))) {
-        h->client_secret_len = hex_decode(rest, h->client_secret, sizeof(h->client_secret));
-        SSL_CTX_set_keylog_callback(SSL_get_SSL_CTX(ssl), NULL);
-    } else if (span_equal(label, SPAN("SERVER_TRAFFIC_SECRET_0"))) {
-        h->server_secret_len = hex_decode(rest, h->server_secret, sizeof(h->server_secret));
-        h->sent = 0; /* from here OpenSSL writes with these keys */
-        SSL_CTX_set_keylog_callback(SSL_get_SSL_CTX(ssl), NULL);
-    }
+    container_of(secrets, struct handshake, secrets)->sent = 0;
 }
 
 /* Counts the records OpenSSL sends under the session's keys: tickets in TLS 1.3, Finished in
@@ -126,15 +90,10 @@ static void message_callback(int write, int version, int type, const void *data,
     struct handshake *h = arg;
     uint8_t first;
 
-    (void)version;
-    if (!write || len < 1)
+    (void)version, (void)ssl;
+    if (!write || len < 1 || type != SSL3_RT_HEADER)
         return;
     first = *(const uint8_t *)data;
-    if (type == SSL3_RT_HANDSHAKE && first == SSL3_MT_FINISHED &&
-        SSL_version(ssl) == TLS1_3_VERSION)
-        SSL_CTX_set_keylog_callback(SSL_get_SSL_CTX(ssl), handshake_keylog); /* ours come next */
-    if (type != SSL3_RT_HEADER)
-        return;
     if (first == SSL3_RT_CHANGE_CIPHER_SPEC)
         h->sent = 0; /* TLS 1.2 changes keys here; in TLS 1.3 it comes before all secrets */
     else
@@ -151,6 +110,7 @@ int handshake_create(struct tls_context *context, struct handshake **ret)
     if (!h)
         return -ENOMEM;
     h->context = context_ref(context);
+    h->secrets.server_derived = server_secret_derived;
     ERR_clear_error();
     pthread_once(&bios.once, make_bio_method);
     h->ssl = context_new_ssl(context);
@@ -229,10 +189,9 @@ int handshake_step(struct handshake *h, struct span in, size_t *ret_consumed, st
     h->in = span_first(in, fed);
     h->out = out;
     ERR_clear_error(); /* the queue belongs to the thread, not to this connection */
-    /* The server's secret is there, the client's comes with its Finished. */
-    SSL_CTX_set_keylog_callback(SSL_get_SSL_CTX(h->ssl),
-                                h->server_secret_len > 0 ? handshake_keylog : NULL);
+    provider_listen(&h->secrets);
     r = SSL_do_handshake(h->ssl);
+    provider_listen(NULL);
     error = SSL_get_error(h->ssl, r);
     *ret_consumed = fed - h->in.len;
     h->in_total += *ret_consumed;
@@ -263,10 +222,11 @@ const struct handshake_info *handshake_info(const struct handshake *h)
 
 static int keys_tls13(struct handshake *h, struct tls_keys *ret_client, struct tls_keys *ret_server)
 {
-    int r = keys_from_secret(h->info.cipher, h->client_secret, h->client_secret_len, ret_client);
+    const struct traffic_secrets *s = &h->secrets;
+    int r = keys_from_secret(h->info.cipher, s->client, s->client_len, ret_client);
 
     if (r == 0)
-        r = keys_from_secret(h->info.cipher, h->server_secret, h->server_secret_len, ret_server);
+        r = keys_from_secret(h->info.cipher, s->server, s->server_len, ret_server);
     return r;
 }
 
@@ -278,10 +238,12 @@ static int keys_tls12(struct handshake *h, struct tls_keys *ret_client, struct t
     if (SSL_SESSION_get_master_key(SSL_get_session(h->ssl), master, sizeof(master)) ==
             sizeof(master) &&
         SSL_get_client_random(h->ssl, client, sizeof(client)) == sizeof(client) &&
-        SSL_get_server_random(h->ssl, server, sizeof(server)) == sizeof(server))
-        r = keys_from_master(h->info.cipher, master, client, server, ret_client, ret_server);
+        SSL_get_server_random(h->ssl, server, sizeof(server)) == sizeof(server)) {
+        keys_from_master(h->info.cipher, master, client, server, ret_client, ret_server);
+        ret_client->sequence = 1; /* the client's Finished */
+        r = 0;
+    }
     OPENSSL_cleanse(master, sizeof(master));
-    ret_client->sequence = 1; /* the client's Finished */
     return r;
 }
 
@@ -309,8 +271,7 @@ int handshake_finish(struct handshake *h, struct tls_session *ret_session)
     SSL_free(h->ssl);
     h->ssl = NULL;
     h->state = FINISHED;
-    OPENSSL_cleanse(h->client_secret, sizeof(h->client_secret));
-    OPENSSL_cleanse(h->server_secret, sizeof(h->server_secret));
+    OPENSSL_cleanse(&h->secrets, sizeof(h->secrets));
     return r;
 }
 

@@ -3,8 +3,8 @@
  *
  * A struct tls_keys is everything one direction of a connection needs. It is plain data and may be
  * copied into a message to another process; whoever receives one checks it with keys_valid().
- * Secrets never reach a log, and whoever holds keys ends them with keys_wipe(). No I/O; OpenSSL's
- * algorithms are fetched once per process (keys_warm_up()). Any thread may call any function.
+ * Secrets never reach a log, and whoever holds keys ends them with keys_wipe(). No I/O, and nothing
+ * that could fail. Any thread may call any function.
  */
 #pragma once
 
@@ -45,10 +45,6 @@ struct tls_keys {
 _Static_assert(sizeof(struct tls_keys) == 104,
                "no padding: a message holds what was set, and only that");
 
-/* Fetches the algorithms; later calls of this module cannot fail for want of files. Returns 0 or
- * -errno. */
-int keys_warm_up(void);
-
 /* 16 or 32 bytes. */
 size_t cipher_key_size(uint8_t cipher);
 /* "AES-128-GCM" and "TLS 1.3", for the log. */
@@ -61,22 +57,19 @@ static inline bool keys_nonce_explicit(const struct tls_keys *k)
     return k->version == TLS_VERSION_1_2 && k->cipher != TLS_CIPHER_CHACHA20_POLY1305;
 }
 
-/* TLS 1.3: keys of a traffic secret (32 bytes, 48 for AES-256), sequence 0. Returns 0 or -errno. */
+/* TLS 1.3: keys of a traffic secret (32 bytes, 48 for AES-256), sequence 0. Returns 0, or -EINVAL
+ * for a secret of another length. */
 int keys_from_secret(uint8_t cipher, const uint8_t *secret, size_t len, struct tls_keys *ret);
 
-/* TLS 1.3: the next generation of keys, in place (RFC 8446 section 7.2). Returns 0 or -errno. */
-int keys_update(struct tls_keys *k);
+/* TLS 1.3: the next generation of keys, in place (RFC 8446 section 7.2). */
+void keys_update(struct tls_keys *k);
 
 /* TLS 1.2: both directions' keys from the master secret and the randoms (RFC 5246 section 6.3),
- * sequence 0: the two Finished are counted by the caller. Returns 0 or -errno. */
-int keys_from_master(uint8_t cipher, const uint8_t master[TLS_MASTER_SIZE],
-                     const uint8_t client_random[TLS_RANDOM_SIZE],
-                     const uint8_t server_random[TLS_RANDOM_SIZE], struct tls_keys *ret_client,
-                     struct tls_keys *ret_server);
-
-/* HKDF-Expand-Label with an empty context (RFC 8446 section 7.1). Returns 0 or -errno. */
-int keys_expand_label(uint8_t cipher, const uint8_t *secret, size_t secret_len, const char *label,
-                      uint8_t *ret, size_t len);
+ * sequence 0: the two Finished are counted by the caller. */
+void keys_from_master(uint8_t cipher, const uint8_t master[TLS_MASTER_SIZE],
+                      const uint8_t client_random[TLS_RANDOM_SIZE],
+                      const uint8_t server_random[TLS_RANDOM_SIZE], struct tls_keys *ret_client,
+                      struct tls_keys *ret_server);
 
 /* Whether the fields fit together: for keys that came in a message. */
 bool keys_valid(const struct tls_keys *k);

@@ -96,8 +96,7 @@ static int take_handshake(struct tls_session *s, const struct tls_record *rec,
         return -TLS_ALERT_ILLEGAL_PARAMETER;
 
     tls_direction_rest(&s->rx);
-    if (keys_update(&s->rx.keys) < 0)
-        return -TLS_ALERT_INTERNAL_ERROR;
+    keys_update(&s->rx.keys);
     if (rec->payload[4] == 1) { /* update_requested; one answer serves several requests */
         s->key_update_owed = true;
         ret->kind = SESSION_REPLY_KEY_UPDATE;
@@ -140,7 +139,7 @@ static int seal_message(struct tls_session *s, uint8_t type, const uint8_t *mess
 int session_key_update(struct tls_session *s, bool request, uint8_t *out)
 {
     const uint8_t message[KEY_UPDATE_SIZE] = {HANDSHAKE_KEY_UPDATE, 0, 0, 1, request ? 1 : 0};
-    int n, r;
+    int n;
 
     if (s->tx.keys.version != TLS_VERSION_1_3)
         return -ENOTSUP;
@@ -148,9 +147,7 @@ int session_key_update(struct tls_session *s, bool request, uint8_t *out)
     if (n < 0)
         return n;
     tls_direction_rest(&s->tx);
-    r = keys_update(&s->tx.keys);
-    if (r < 0)
-        return r;
+    keys_update(&s->tx.keys);
     s->key_update_owed = false;
     return n;
 }

