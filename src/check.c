@@ -15,8 +15,10 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/kernel.h"
 #include "base/landlock.h"
 #include "base/namespace.h"
+#include "tls/ktls.h"
 
 static bool cannot_run;
 
@@ -38,24 +40,6 @@ static void advice(const char *text)
 }
 
 /* --- kernel --- */
-
-/* Version as a number: 6.12.104 is 6012104. */
-static unsigned kernel_version(void)
-{
-    struct utsname names;
-    unsigned long part[3] = {0};
-
-    if (uname(&names) < 0)
-        return 0;
-    char *at = names.release;
-    for (size_t i = 0; i < 3; i++) {
-        part[i] = strtoul(at, &at, 10);
-        part[i] = part[i] < 999 ? part[i] : 999;
-        if (*at++ != '.')
-            break;
-    }
-    return (unsigned)(part[0] * 1000000 + part[1] * 1000 + part[2]);
-}
 
 static void check_kernel(void)
 {
@@ -214,19 +198,27 @@ static bool has_aes(void)
 #endif
 }
 
+static void check_kernel_tls(void)
+{
+    ktls_support support;
+    int r = ktls_probe(&support);
+
+    if (r < 0) {
+        line("Kernel TLS", "no: %s", strerror(-r));
+        advice("Where the kernel has it: modprobe tls, and a line \"tls\" in "
+               "/etc/modules-load.d/tls.conf. Until then the program seals records itself.");
+    } else if (!ktls_trusted(kernel_version())) {
+        line("Kernel TLS", "there, but not used: this kernel may lack corrections (6.12.104)");
+        advice("The program seals records itself; --tls kernel trusts the kernel all the same.");
+    } else {
+        line("Kernel TLS", "yes: large files go out without a copy%s",
+             support & KTLS_REKEY ? ", and keys can be renewed" : "");
+    }
+}
+
 static void check_tls(void)
 {
-    char protocols[256];
-
-    read_text("/proc/sys/net/ipv4/tcp_available_ulp", protocols, sizeof(protocols));
-    if (strstr(protocols, "tls"))
-        line("Kernel TLS", "the module is loaded");
-    else if (access("/sys/module/tls", F_OK) == 0)
-        line("Kernel TLS", "the module is loaded");
-    else
-        line("Kernel TLS",
-             "the module is not loaded (`modprobe tls` would, where the kernel has it)");
-    advice("This version seals records in the program itself and does not use it.");
+    check_kernel_tls();
     if (has_aes())
         line("AES", "accelerated by the processor");
     else {

@@ -194,8 +194,6 @@ static int set_mode(struct reading *r, int option, const char *value)
 
     if (error < 0)
         return error;
-    if (option == OPTION_TLS && index == TLS_MODE_KERNEL)
-        return refuse(r, "\"kernel\" is not available in this version; leave it at \"auto\"");
     if (option == OPTION_IO && index == IO_MODE_EPOLL)
         return refuse(r, "\"epoll\" is not available in this version, which needs io_uring; "
                          "leave it at \"auto\"");

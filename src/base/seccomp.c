@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <seccomp.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -67,11 +68,20 @@ static const struct seccomp_call sanitizer_calls[] = {
 };
 #endif
 
+/* Debian 12's libseccomp does not know it; new calls have one number everywhere. */
+static int resolve(const char *name)
+{
+    enum { CACHESTAT = 451 };
+    int number = seccomp_syscall_resolve_name(name);
+
+    return number < 0 && strcmp(name, "cachestat") == 0 ? CACHESTAT : number;
+}
+
 static int allow(scmp_filter_ctx filter, const struct seccomp_call *calls, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         const struct seccomp_call *c = &calls[i];
-        int number = seccomp_syscall_resolve_name(c->name);
+        int number = resolve(c->name);
         if (number < 0) /* another architecture's, or newer than libseccomp */
             continue;
         int error =

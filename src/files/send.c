@@ -1,7 +1,9 @@
 #include "files/send.h"
 
 #include <errno.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 enum {
     /* How much is read and sent in one turn: it begins in the middle, doubles while the peer takes
@@ -10,56 +12,246 @@ enum {
     STEP_LEAST = 2 * TLS_PLAINTEXT_MAX,
     STEP_FIRST = 4 * TLS_PLAINTEXT_MAX,
     STEP_MOST = CHUNK_LARGE_RECORDS * TLS_PLAINTEXT_MAX,
+    /* Where the kernel can send the file by itself: so much a turn, less where it has to seal it,
+     * and from this size on. */
+    DIRECT_STEP = 256 * TLS_PLAINTEXT_MAX,
+    DIRECT_SEALED_STEP = 32 * TLS_PLAINTEXT_MAX,
+    DIRECT_LEAST = 4 * TLS_PLAINTEXT_MAX,
 };
 
-/* Reads `len` bytes into the chunk, from the page cache at once, the rest through the ring. */
-static int read_into(struct task *t, struct chunk *c, const struct file *file, uint64_t offset,
-                     size_t len)
-{
-    struct iovec iov[CHUNK_IOVECS];
-    bool try_cache = file->fast;
+/* --- reading --- */
 
-    while (len > 0) {
-        unsigned count = chunk_iovecs(c, len, iov);
-        ssize_t r = -EAGAIN;
-        if (try_cache) {
-            r = preadv2(file->fd, iov, (int)count, (off_t)offset, RWF_NOWAIT);
-            if (r < 0)
-                r = errno == EAGAIN || errno == EOPNOTSUPP ? -EAGAIN : -errno;
-            try_cache = r > 0;
-        }
-        if (r == -EAGAIN)
-            r = io_readv(t, file->fd, iov, count, offset);
-        if (r == 0)
-            return -EIO; /* shorter than it was */
-        if (r < 0)
-            return (int)r;
-        chunk_commit(c, (size_t)r);
-        offset += (uint64_t)r;
-        len -= (size_t)r;
+/* A piece of a file on its way into a chunk. */
+struct reading {
+    const struct file *file;
+    struct chunk *chunk;
+    uint64_t offset;
+    size_t left;
+    bool waited; /* for the disk: it was not all in the page cache */
+    struct iovec iov[CHUNK_IOVECS];
+    struct io_op op;
+    bool in_flight;
+};
+
+static int take_result(struct reading *r, ssize_t result)
+{
+    if (result == 0)
+        return -EIO; /* shorter than it was */
+    if (result < 0)
+        return (int)result;
+    chunk_commit(r->chunk, (size_t)result);
+    r->offset += (uint64_t)result;
+    r->left -= (size_t)result;
+    return 0;
+}
+
+/* Takes what the page cache has, at once. */
+static int read_cached(struct reading *r)
+{
+    while (r->left > 0 && r->file->fast) {
+        unsigned count = chunk_iovecs(r->chunk, r->left, r->iov);
+        ssize_t result = preadv2(r->file->fd, r->iov, (int)count, (off_t)r->offset, RWF_NOWAIT);
+        if (result < 0 && (errno == EAGAIN || errno == EOPNOTSUPP))
+            return 0;
+        int error = take_result(r, result < 0 ? -errno : result);
+        if (error < 0)
+            return error;
     }
     return 0;
 }
 
-/* The response goes on in a large chunk; what waited in the small one comes first. */
-static int use_large_chunk(struct exchange *x)
+static void read_start(struct task *t, struct reading *r)
 {
-    struct chunk *large = conn_chunk(x->conn, CHUNK_LARGE);
+    unsigned count = chunk_iovecs(r->chunk, r->left, r->iov);
 
-    if (!large)
+    r->waited = true;
+    r->in_flight = true;
+    io_readv_start(t, &r->op, r->file->fd, r->iov, count, r->offset);
+}
+
+/* Waits until all of it is there. */
+static int read_finish(struct task *t, struct reading *r)
+{
+    int error = 0;
+
+    while (error == 0 && (r->in_flight || r->left > 0)) {
+        if (!r->in_flight)
+            read_start(t, r);
+        int result = io_await(t, &r->op);
+        r->in_flight = false;
+        error = take_result(r, result);
+        if (error == 0)
+            error = read_cached(r);
+    }
+    return error;
+}
+
+static int read_into(struct task *t, struct chunk *c, const struct file *file, uint64_t offset,
+                     size_t len, bool *ret_waited)
+{
+    struct reading r = {.file = file, .chunk = c, .offset = offset, .left = len};
+
+    int error = read_cached(&r);
+    if (error == 0)
+        error = read_finish(t, &r);
+    *ret_waited = r.waited;
+    return error;
+}
+
+/* --- the chunk of the response --- */
+
+/* The response goes on in a new chunk; what waited in the old one comes first. */
+static int change_chunk(struct exchange *x, enum chunk_size size)
+{
+    struct chunk *chunk = conn_chunk(x->conn, size);
+
+    if (!chunk)
         return -ENOMEM;
     if (x->out) {
-        chunk_move(large, x->out);
+        chunk_move(chunk, x->out);
         chunk_give_back(&x->conn->server->chunks, x->out);
     }
-    x->out = large;
+    x->out = chunk;
+    return 0;
+}
+
+/* --- the ways of a file --- */
+
+/* What is left to send of it. */
+struct transfer {
+    struct exchange *x;
+    const struct file *file;
+    uint64_t offset, length;
+};
+
+static void advance(struct transfer *f, size_t len)
+{
+    f->offset += len;
+    f->length -= len;
+    f->x->body_sent += len;
+}
+
+/* Into the response's chunk, where it waits. */
+static int keep_piece(struct task *t, struct transfer *f, size_t len, bool *ret_waited)
+{
+    int r = read_into(t, f->x->out, f->file, f->offset, len, ret_waited);
+
+    if (r == 0)
+        advance(f, len);
+    return r;
+}
+
+/* Whether sending it will not wait for a disk: its pages are there (cachestat, 6.5), and not only
+ * on their way, of which the last one tells. */
+static bool is_cached(const struct file *file, uint64_t offset, size_t len)
+{
+    enum { CACHESTAT = 451 };
+    struct {
+        uint64_t offset, len;
+    } range = {offset, len};
+    struct {
+        uint64_t cached, dirty, writeback, evicted, recently_evicted;
+    } stat;
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+    uint64_t pages = (offset + len - 1) / page - offset / page + 1;
+    char byte;
+    struct iovec iov = {&byte, 1};
+
+    return file->fast && syscall(CACHESTAT, file->fd, &range, &stat, 0) == 0 &&
+           stat.cached >= pages &&
+           preadv2(file->fd, &iov, 1, (off_t)(offset + len - 1), RWF_NOWAIT) == 1;
+}
+
+/* From the page cache into the socket, no byte through us. What is not cached is read for this once
+ * and sent from here; reading brings what follows into the cache too. */
+static int send_direct(struct task *t, struct transfer *f)
+{
+    struct conn *conn = f->x->conn;
+    size_t begun = f->x->out->payload % TLS_PLAINTEXT_MAX; /* of a record, by the head */
+    bool waited;
+
+    while (f->length > TLS_PLAINTEXT_MAX) {
+        size_t here = (conn->kernel_tx ? DIRECT_SEALED_STEP : DIRECT_STEP) - begun;
+        int r = 0;
+        if (here > f->length - TLS_PLAINTEXT_MAX)
+            here = (size_t)(f->length - TLS_PLAINTEXT_MAX);
+        if (is_cached(f->file, f->offset, here)) {
+            r = conn_send_more(t, conn, f->x->out);
+            if (r == 0)
+                r = conn_send_file(t, conn, f->file->fd, f->offset, here);
+            if (r == 0)
+                advance(f, here);
+        } else {
+            r = chunk_room(f->x->out) < here ? change_chunk(f->x, CHUNK_LARGE) : 0;
+            if (here > chunk_room(f->x->out))
+                here = chunk_room(f->x->out);
+            if (r == 0)
+                r = keep_piece(t, f, here, &waited);
+            if (r == 0)
+                r = conn_send_more(t, conn, f->x->out);
+        }
+        if (r < 0)
+            return r;
+        begun = 0;
+    }
+    return keep_piece(t, f, (size_t)f->length, &waited);
+}
+
+/* The next piece is read while this one is being sent, where the disk is slower than the page
+ * cache; otherwise it would only wear the processor's cache out. */
+static int send_and_read(struct task *t, struct transfer *f, size_t len, bool *ret_blocked)
+{
+    struct reading next = {.file = f->file, .offset = f->offset, .left = len};
+
+    next.chunk = conn_chunk(f->x->conn, CHUNK_LARGE);
+    if (!next.chunk)
+        return -ENOMEM;
+    read_start(t, &next);
+    int sent = conn_send(t, f->x->conn, f->x->out, ret_blocked);
+    int r = read_finish(t, &next);
+    chunk_give_back(&f->x->conn->server->chunks, f->x->out);
+    f->x->out = next.chunk;
+    if (sent == 0 && r == 0)
+        advance(f, len);
+    return sent < 0 ? sent : r;
+}
+
+static size_t next_step(size_t step, bool blocked)
+{
+    return blocked ? STEP_LEAST : step * 2 < STEP_MOST ? step * 2 : STEP_MOST;
+}
+
+static int send_copied(struct task *t, struct transfer *f)
+{
+    size_t step = STEP_FIRST;
+    bool waited = false;
+
+    while (f->length > 0) {
+        bool blocked = false;
+        size_t here = chunk_room(f->x->out) < step ? chunk_room(f->x->out) : step;
+        if (here > f->length)
+            here = (size_t)f->length;
+        int r = keep_piece(t, f, here, &waited);
+        while (r == 0 && waited && f->length > 0) {
+            here = f->length < STEP_MOST ? (size_t)f->length : STEP_MOST;
+            r = send_and_read(t, f, here, &blocked);
+            waited = !blocked; /* a slow peer shall not hold two chunks */
+        }
+        if (r < 0 || f->length == 0)
+            return r;
+        r = conn_send(t, f->x->conn, f->x->out, &blocked);
+        if (r < 0)
+            return r;
+        step = next_step(step, blocked);
+    }
     return 0;
 }
 
 int file_send(struct task *t, struct exchange *x, const struct file *file, uint64_t offset,
               uint64_t length)
 {
-    size_t step = STEP_FIRST;
+    struct transfer f = {.x = x, .file = file, .offset = offset, .length = length};
+    bool waited;
 
     if (x->head_only) {
         x->body_sent += length;
@@ -67,28 +259,12 @@ int file_send(struct task *t, struct exchange *x, const struct file *file, uint6
     }
     if (!x->out && !(x->out = conn_chunk(x->conn, CHUNK_SMALL)))
         return -ENOMEM;
-    if (length > chunk_room(x->out)) {
-        int r = use_large_chunk(x);
-        if (r < 0)
-            return r;
+    if (length <= chunk_room(x->out))
+        return keep_piece(t, &f, (size_t)length, &waited);
+    if (length >= DIRECT_LEAST && conn_use_kernel(x->conn)) {
+        int r = change_chunk(x, CHUNK_SMALL);
+        return r < 0 ? r : send_direct(t, &f);
     }
-    while (length > 0) {
-        size_t here = chunk_room(x->out) < step ? chunk_room(x->out) : step;
-        if (here > length)
-            here = (size_t)length;
-        int r = read_into(t, x->out, file, offset, here);
-        if (r < 0)
-            return r;
-        offset += here;
-        length -= here;
-        x->body_sent += here;
-        if (length == 0)
-            return 0;
-        bool blocked = false;
-        r = conn_send(t, x->conn, x->out, &blocked);
-        if (r < 0)
-            return r;
-        step = blocked ? STEP_LEAST : step * 2 < STEP_MOST ? step * 2 : STEP_MOST;
-    }
-    return 0;
+    int r = change_chunk(x, CHUNK_LARGE);
+    return r < 0 ? r : send_copied(t, &f);
 }

@@ -47,7 +47,7 @@ static void revoke_among(struct list *conns, const struct message_revoke *m)
         struct conn *conn = container_of(node, struct conn, link);
         next = node->next;
         if (is_meant(m, &conn->approval)) {
-            conn->revoked = true;
+            conn->ending = true;
             conn_abort(conn);
         }
     }
@@ -103,6 +103,7 @@ static int start_ring(struct server *s, struct loop *loop, unsigned ring, void *
     server_init(s, loop, &home_role, ring == 0 ? CHANNEL_CHILD_FD : p->fds[ring - 1],
                 boot->descriptors_max / boot->threads);
     s->role_state = home;
+    s->ktls = boot->ktls;
     home->boot = boot;
     file_cache_init(&home->cache, &p->root, loop);
     home->site = (struct site){

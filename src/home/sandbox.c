@@ -14,6 +14,10 @@
 #include "base/sanitize.h"
 #include "base/seccomp.h"
 
+#ifndef SOL_TLS
+#define SOL_TLS 282
+#endif
+
 /* Connections, the channel and the rings as in gate, and reading files below DIR. openat2 is the
  * only call with a path. This version changes no file; what does will add its calls here. */
 static const struct seccomp_call home_calls[] = {
@@ -27,6 +31,7 @@ static const struct seccomp_call home_calls[] = {
     {.name = "getsockname"},
     {"getsockopt", true, 1, UINT32_MAX, IPPROTO_TCP},
     {"setsockopt", true, 1, UINT32_MAX, IPPROTO_TCP},
+    {"setsockopt", true, 1, UINT32_MAX, SOL_TLS},
     {.name = "writev"}, /* the access log */
     {"fcntl", true, 1, UINT32_MAX, F_GETFL},
     {"fcntl", true, 1, UINT32_MAX, F_SETFL},
@@ -45,6 +50,8 @@ static const struct seccomp_call home_calls[] = {
     {.name = "preadv2"},
     {.name = "readv"},
     {.name = "fadvise64"},
+    {.name = "sendfile"},
+    {.name = "cachestat"},
 };
 
 /* The new root is DIR itself: there is nothing else in it, and no folder has to be made for it. */

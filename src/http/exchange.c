@@ -52,7 +52,7 @@ static void consume_head(struct exchange *x)
  * long one the connection closes. */
 static void decide_closing(struct exchange *x)
 {
-    if (x->conn->server->draining || x->conn->revoked || !x->request.keep_alive)
+    if (x->conn->server->draining || x->conn->ending || !x->request.keep_alive)
         x->close = true;
     if (!x->body_done && x->request.has_body &&
         (x->request.chunked || x->body_left > EXCHANGE_DRAIN_BYTES ||

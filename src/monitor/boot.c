@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 
 #include "base/cleanup.h"
+#include "base/kernel.h"
 #include "base/log.h"
 #include "base/namespace.h"
 
@@ -103,6 +104,28 @@ static int find_covered(struct boot *boot, const struct config *config)
     return r;
 }
 
+/* Where records are sealed. */
+static int choose_ktls(struct boot *boot, const struct config *config)
+{
+    if (config->plain || config->tls == TLS_MODE_USER)
+        return 0;
+    if (config->tls == TLS_MODE_AUTO && !ktls_trusted(kernel_version()))
+        return 0;
+    int r = ktls_probe(&boot->ktls);
+    if (config->tls == TLS_MODE_AUTO)
+        return 0;
+    if (r < 0) {
+        log_error("--tls kernel: this kernel seals no TLS records (%s). `modprobe tls` loads the "
+                  "module where there is one; --tls auto does without.",
+                  strerror(-r));
+        return r;
+    }
+    if (!ktls_trusted(kernel_version()))
+        log_warning("--tls kernel: this kernel may lack corrections that keep files whole on their "
+                    "way through it; 6.12.104 has them.");
+    return 0;
+}
+
 int boot_init(struct boot *boot, const struct config *config, uint16_t port)
 {
     struct rlimit files;
@@ -116,7 +139,6 @@ int boot_init(struct boot *boot, const struct config *config, uint16_t port)
         .plain = config->plain,
         .server_field = config->server_field,
         .log_format = (uint8_t)config->log_format,
-        .tls = (uint8_t)config->tls,
         .io = (uint8_t)config->io,
         .durability = (uint8_t)config->durability,
         .uid = (uint32_t)-1,
@@ -128,5 +150,6 @@ int boot_init(struct boot *boot, const struct config *config, uint16_t port)
     if (strlen(config->dir) >= sizeof(boot->dir))
         return -ENAMETOOLONG;
     memcpy(boot->dir, config->dir, strlen(config->dir) + 1);
-    return find_covered(boot, config);
+    int r = choose_ktls(boot, config);
+    return r < 0 ? r : find_covered(boot, config);
 }

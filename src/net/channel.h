@@ -16,6 +16,7 @@
 
 #include "base/span.h"
 #include "net/handover.h"
+#include "tls/ktls.h"
 
 enum message_kind {
     MESSAGE_BOOT = 1,
@@ -57,7 +58,8 @@ struct boot {
     bool no_auth;
     bool plain;
     bool server_field;
-    uint8_t log_format, tls, io, durability;
+    uint8_t log_format, io, durability;
+    ktls_support ktls; /* home: what may be left to the kernel; 0: nothing */
     uint32_t uid, gid; /* home: become these after having mounted; (uint32_t)-1: stay as you are */
     char dir[4096];    /* home */
     char state_dir[4096]; /* home: its own state folder, "" when there is none */

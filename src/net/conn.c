@@ -2,11 +2,14 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/sendfile.h>
 #include <unistd.h>
 
 #include "tls/handshake.h"
+#include "tls/ktls.h"
 
 static void idle_event(struct io_watch *w, int result, struct span data);
 static void waited_too_long(struct timer *timer);
@@ -45,10 +48,15 @@ static void conn_destroy(struct conn *conn)
 /* Says close_notify, or a fatal alert, if the socket takes it at once. */
 static void say_alert(struct conn *conn, uint8_t level, uint8_t description)
 {
+    const uint8_t body[] = {level, description};
     uint8_t alert[SESSION_MESSAGE_MAX];
 
     if (!conn->is_tls || !conn->shaken)
         return;
+    if (conn->kernel_tx) {
+        ktls_send_control(conn->fd, TLS_TYPE_ALERT, body, sizeof(body));
+        return;
+    }
     int length = session_alert(&conn->session, level, description, alert);
     /* The end of the stream follows a close_notify at once, and goes with it. */
     int more = description == TLS_ALERT_CLOSE_NOTIFY ? MSG_MORE : 0;
@@ -86,6 +94,24 @@ static void linger(struct task *t, struct conn *conn)
     io_poll(t, conn->fd, POLLRDHUP);
 }
 
+/* The ring waits by itself and takes a non-blocking socket for one that shall not wait; sendfile(2)
+ * waits unless the socket is non-blocking. So each says what it needs, and a long file says it
+ * once.
+ */
+static int set_nonblocking(struct conn *conn, bool nonblocking)
+{
+    if (conn->nonblocking == nonblocking)
+        return 0;
+    int flags = fcntl(conn->fd, F_GETFL);
+    if (flags < 0)
+        return -errno;
+    flags = nonblocking ? flags | O_NONBLOCK : flags & ~O_NONBLOCK;
+    if (fcntl(conn->fd, F_SETFL, flags) < 0)
+        return -errno;
+    conn->nonblocking = nonblocking;
+    return 0;
+}
+
 /* --- the handshake --- */
 
 static const char http_on_tls_port[] =
@@ -108,7 +134,10 @@ static int receive(struct task *t, struct conn *conn)
     uint8_t *memory;
     size_t room;
 
-    int r = input_make_room(&conn->input, conn->is_tls, &memory, &room);
+    int r = set_nonblocking(conn, false);
+    if (r < 0)
+        return r;
+    r = input_make_room(&conn->input, conn->is_tls, &memory, &room);
     if (r < 0)
         return r;
     ssize_t received = io_recv(t, conn->fd, memory, room);
@@ -208,7 +237,7 @@ static void conn_main(struct task *t, void *arg)
     else
         after = s->role->serve(t, conn);
 
-    if ((s->draining || conn->revoked) && after == CONN_IDLE)
+    if ((s->draining || conn->ending) && after == CONN_IDLE)
         after = CONN_CLOSE;
     if (after == CONN_CLOSE) {
         say_close(conn);
@@ -264,6 +293,7 @@ int conn_adopt(struct server *s, int fd, const struct handover *h, struct span b
     if (!conn)
         return -ENOMEM;
     conn->is_tls = h->flags & HANDOVER_TLS;
+    conn->kernel_tx = h->flags & HANDOVER_KERNEL_TX;
     conn->shaken = true;
     conn->adopted = true;
     conn->approval = h->approval;
@@ -471,32 +501,57 @@ int conn_read(struct task *t, struct conn *conn)
 
 /* --- writing --- */
 
-struct chunk *conn_chunk(struct conn *conn, enum chunk_size size)
+/* The session that has to seal what is sent; NULL: nobody, or the kernel. */
+static struct tls_session *sealer(struct conn *conn)
 {
-    return chunk_take(&conn->server->chunks, size, conn->is_tls ? &conn->session : NULL);
+    return conn->is_tls && !conn->kernel_tx ? &conn->session : NULL;
 }
 
-/* Sends with a minimum rate: within each window the peer must take LIMIT_RATE_BYTES. */
-static int send_steadily(struct task *t, struct conn *conn, const uint8_t *data, size_t len,
-                         bool *ret_blocked)
+struct chunk *conn_chunk(struct conn *conn, enum chunk_size size)
 {
-    struct loop *loop = conn->server->loop;
-    size_t in_window = 0;
+    return chunk_take(&conn->server->chunks, size, sealer(conn));
+}
 
-    task_set_deadline(t, loop_now_ms(loop) + LIMIT_RATE_WINDOW_MS);
+/* The minimum rate: within each window the peer must take LIMIT_RATE_BYTES. */
+struct pace {
+    struct task *task;
+    size_t in_window;
+};
+
+static void pace_begin(struct pace *p, struct task *t)
+{
+    *p = (struct pace){.task = t};
+    task_set_deadline(t, loop_now_ms(task_loop(t)) + LIMIT_RATE_WINDOW_MS);
+}
+
+/* After -ETIMEDOUT: whether enough was taken for another window. */
+static bool pace_holds(struct pace *p)
+{
+    if (p->in_window < LIMIT_RATE_BYTES)
+        return false;
+    task_revive(p->task);
+    pace_begin(p, p->task);
+    return true;
+}
+
+static int send_steadily(struct task *t, struct conn *conn, const uint8_t *data, size_t len,
+                         int flags, bool *ret_blocked)
+{
+    struct pace pace;
+
+    int r = set_nonblocking(conn, false);
+    if (r < 0)
+        return r;
+    pace_begin(&pace, t);
     while (len > 0) {
-        ssize_t sent = io_send(t, conn->fd, data, len, conn->last ? MSG_MORE : 0);
-        if (sent == -ETIMEDOUT && in_window >= LIMIT_RATE_BYTES) {
-            task_revive(t);
-            task_set_deadline(t, loop_now_ms(loop) + LIMIT_RATE_WINDOW_MS);
-            in_window = 0;
+        ssize_t sent = io_send(t, conn->fd, data, len, flags);
+        if (sent == -ETIMEDOUT && pace_holds(&pace))
             continue;
-        }
         if (sent < 0)
             return (int)sent;
         data += sent;
         len -= (size_t)sent;
-        in_window += (size_t)sent;
+        pace.in_window += (size_t)sent;
         if (len > 0 && ret_blocked)
             *ret_blocked = true;
     }
@@ -504,33 +559,135 @@ static int send_steadily(struct task *t, struct conn *conn, const uint8_t *data,
     return 0;
 }
 
+/* Keys that the kernel cannot change: the peer would have to be told before we know. So the
+ * connection ends after this response. */
+static int renew_kernel_keys(struct conn *conn)
+{
+    /* KeyUpdate, asking for nothing in return (RFC 8446 section 4.6.3). */
+    static const uint8_t message[] = {24, 0, 0, 1, 0};
+
+    if (!(conn->server->ktls & KTLS_REKEY) || conn->session.tx.keys.version != TLS_VERSION_1_3) {
+        conn->ending = true;
+        return conn->session.tx.keys.sequence < TLS_RECORDS_MAX ? 0 : -EKEYEXPIRED;
+    }
+    int r = ktls_send_control(conn->fd, TLS_TYPE_HANDSHAKE, message, sizeof(message));
+    if (r == -EAGAIN) /* the socket is full; the keys have some way to go */
+        return 0;
+    keys_update(&conn->session.tx.keys);
+    conn->session.key_update_owed = false;
+    return r < 0 ? r : ktls_rekey(conn->fd, &conn->session.tx.keys);
+}
+
 static int renew_keys(struct task *t, struct conn *conn)
 {
     uint8_t message[SESSION_MESSAGE_MAX];
 
+    if (conn->kernel_tx)
+        return renew_kernel_keys(conn);
     int length = session_key_update(&conn->session, false, message);
     if (length == -ENOTSUP)
         return 0; /* TLS 1.2: record_seal() ends it at the hard limit */
-    return length < 0 ? length : send_steadily(t, conn, message, (size_t)length, NULL);
+    return length < 0 ? length : send_steadily(t, conn, message, (size_t)length, 0, NULL);
 }
 
-int conn_send(struct task *t, struct conn *conn, struct chunk *c, bool *ret_blocked)
+/* Before anything is sent: whether the keys are good for it. */
+static int check_keys(struct task *t, struct conn *conn)
 {
-    struct tls_session *session = conn->is_tls ? &conn->session : NULL;
+    struct tls_session *session = &conn->session;
+
+    conn->sends++;
+    if (!conn->is_tls || (!session->key_update_owed && !record_needs_rekey(&session->tx)))
+        return 0;
+    return renew_keys(t, conn);
+}
+
+/* The kernel does not tell how many records it made of what was sent: at most so many. */
+static void count_records(struct conn *conn, size_t len)
+{
+    conn->session.tx.keys.sequence += len / TLS_PLAINTEXT_MAX + 1;
+}
+
+static int send_chunk(struct task *t, struct conn *conn, struct chunk *c, int flags,
+                      bool *ret_blocked)
+{
     uint8_t *data;
     size_t len;
 
     if (c->payload == 0)
         return 0;
-    conn->sends++;
-    if (session && (session->key_update_owed || record_needs_rekey(&session->tx))) {
-        int r = renew_keys(t, conn);
-        if (r < 0)
-            return r;
-    }
-    int r = chunk_seal(c, session, &data, &len);
+    int r = check_keys(t, conn);
     if (r == 0)
-        r = send_steadily(t, conn, data, len, ret_blocked);
+        r = chunk_seal(c, sealer(conn), &data, &len);
+    if (r == 0)
+        r = send_steadily(t, conn, data, len, flags, ret_blocked);
+    if (r == 0 && conn->kernel_tx)
+        count_records(conn, len);
     chunk_empty(c);
+    return r;
+}
+
+int conn_send(struct task *t, struct conn *conn, struct chunk *c, bool *ret_blocked)
+{
+    /* The kernel's records would stay open for more, and what ends them is not the goodbye. */
+    return send_chunk(t, conn, c, conn->last && !conn->kernel_tx ? MSG_MORE : 0, ret_blocked);
+}
+
+int conn_send_more(struct task *t, struct conn *conn, struct chunk *c)
+{
+    return send_chunk(t, conn, c, MSG_MORE, NULL);
+}
+
+/* --- writing files --- */
+
+bool conn_use_kernel(struct conn *conn)
+{
+    const struct tls_keys *tx = &conn->session.tx.keys;
+
+    if (!conn->is_tls || conn->kernel_tx)
+        return true;
+    if (!(conn->server->ktls & ktls_bit(tx->version, tx->cipher)) ||
+        conn->session.max_fragment != TLS_PLAINTEXT_MAX || conn->session.key_update_owed)
+        return false;
+    if (ktls_start(conn->fd, tx) < 0)
+        return false;
+    tls_direction_rest(&conn->session.tx);
+    conn->kernel_tx = true;
+    return true;
+}
+
+static int send_file_steadily(struct task *t, struct conn *conn, int fd, uint64_t offset,
+                              size_t len)
+{
+    off_t at = (off_t)offset;
+    struct pace pace;
+    int r = 0;
+
+    pace_begin(&pace, t);
+    while (len > 0 && r >= 0) {
+        ssize_t sent = sendfile(conn->fd, fd, &at, len);
+        if (sent == 0)
+            return -EIO;
+        if (sent < 0 && errno != EAGAIN && errno != EINTR)
+            return -errno;
+        len -= sent > 0 ? (size_t)sent : 0;
+        pace.in_window += sent > 0 ? (size_t)sent : 0;
+        /* Also when there is room: the others have their turn. */
+        do
+            r = io_poll(t, conn->fd, POLLOUT);
+        while (r == -ETIMEDOUT && pace_holds(&pace));
+    }
+    return r < 0 ? r : 0;
+}
+
+int conn_send_file(struct task *t, struct conn *conn, int fd, uint64_t offset, size_t len)
+{
+    int r = check_keys(t, conn);
+    if (r == 0)
+        r = set_nonblocking(conn, true);
+    if (r == 0)
+        r = send_file_steadily(t, conn, fd, offset, len);
+    task_set_deadline(t, TIMER_NEVER);
+    if (conn->kernel_tx)
+        count_records(conn, len);
     return r;
 }

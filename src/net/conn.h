@@ -28,11 +28,13 @@ struct conn {
     int fd;
     enum conn_state state;
     bool is_tls;
-    bool shaken;   /* the handshake is done, or there is none */
-    bool adopted;  /* it came in a message, and what it came with is not answered yet */
-    bool reviewed; /* the monitor's verdict on our own hand-over is not answered yet */
-    bool last;     /* what is sent now is the last: it leaves in one segment with the goodbye */
-    bool revoked;  /* its credential is no longer good: close after this request */
+    bool kernel_tx;   /* the kernel seals what we send; session.tx only counts */
+    bool nonblocking; /* the socket is, for sendfile(2) */
+    bool shaken;      /* the handshake is done, or there is none */
+    bool adopted;     /* it came in a message, and what it came with is not answered yet */
+    bool reviewed;    /* the monitor's verdict on our own hand-over is not answered yet */
+    bool last;        /* what is sent now is the last: it leaves in one segment with the goodbye */
+    bool ending;      /* its credential is no longer good, or its keys: close after this request */
     uint16_t address_bucket;
     uint32_t requests;
     uint32_t sends;    /* chunks that went out: whether something can still be taken back */
@@ -97,6 +99,19 @@ struct chunk *conn_chunk(struct conn *conn, enum chunk_size size);
 /* Seals and sends all of a chunk and empties it. -ETIMEDOUT for a peer that takes too little.
  * `ret_blocked` (may be NULL): whether the socket was full on the way. */
 int conn_send(struct task *t, struct conn *conn, struct chunk *c, bool *ret_blocked);
+
+/* The same for a chunk that something follows at once, so that records and segments get full. */
+int conn_send_more(struct task *t, struct conn *conn, struct chunk *c);
+
+/* Lets the kernel seal what is sent from now on, where it can. Whoever holds a chunk of this
+ * connection must move it into a new one afterwards. Returns whether the socket takes plain bytes:
+ * always without TLS. */
+bool conn_use_kernel(struct conn *conn);
+
+/* Sends `len` bytes of a file that are in the page cache, without a copy, and more is to follow;
+ * conn_use_kernel() must have said yes. Returns 0, -EIO when the file is shorter, -ETIMEDOUT as
+ * conn_send(), or another -errno. */
+int conn_send_file(struct task *t, struct conn *conn, int fd, uint64_t offset, size_t len);
 
 /* Hands the connection, with everything that came in and was not consumed, to the monitor for
  * `credential`. The socket stays open here; nothing may be done on it until the verdict. Returns 0

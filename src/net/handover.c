@@ -11,7 +11,7 @@ int conn_hand_over(struct task *t, struct conn *conn, uint64_t token,
     struct span sealed = input_sealed(&conn->input);
     struct handover h = {
         .token = token,
-        .flags = conn->is_tls ? HANDOVER_TLS : 0,
+        .flags = (conn->is_tls ? HANDOVER_TLS : 0) | (conn->kernel_tx ? HANDOVER_KERNEL_TX : 0),
         .plaintext_bytes = (uint32_t)plain.len,
         .ciphertext_bytes = (uint32_t)sealed.len,
         .credential = *credential,

@@ -44,6 +44,7 @@ struct server {
     struct http *http;       /* what http keeps per ring */
     void *role_state;        /* what the role keeps per ring */
     struct tls_context *tls; /* for new connections; NULL: plain HTTP */
+    ktls_support ktls;       /* what the kernel may seal */
     int channel;             /* to the monitor */
     struct io_watch channel_watch;
 

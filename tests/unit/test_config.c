@@ -153,7 +153,7 @@ static void bad_files(void **state)
         "nonsense = 1\n",      "threads = many\n",  "threads = 0\n",    "threads = 33\n",
         "read-only = maybe\n", "[section]\n",       "[x]\nthreads=1\n", "[x\nthreads = 1\n",
         "threads\n",           "config = /etc/x\n", "help = yes\n",     "listen = x\n",
-        "tls = kernel\n",      "io = epoll\n",      "users =\n",
+        "tls = hardware\n",    "io = epoll\n",      "users =\n",
     };
     for (size_t i = 0; i < COUNT(texts); i++)
         if (read_file(texts[i]) != -EINVAL && strcmp(texts[i], "[section]\n") != 0) {
@@ -173,7 +173,7 @@ static void bad_options(void **state)
     assert_int_equal(READ("--nonsense"), -EINVAL);
     assert_int_equal(READ("-x"), -EINVAL);
     assert_int_equal(READ("--threads", "33"), -EINVAL);
-    assert_int_equal(READ("--tls", "kernel"), -EINVAL);
+    assert_int_equal(READ("--tls", "hardware"), -EINVAL);
     assert_int_equal(READ("--io", "epoll"), -EINVAL);
     assert_int_equal(READ("--read-only=yes"), -EINVAL);
     assert_int_equal(READ("/tmp"), -EINVAL); /* two folders */
