@@ -18,6 +18,8 @@
 #include "base/kernel.h"
 #include "base/landlock.h"
 #include "base/namespace.h"
+#include "monitor/io_choice.h"
+#include "rt/loop.h"
 #include "tls/ktls.h"
 
 static bool cannot_run;
@@ -66,28 +68,12 @@ static void read_text(const char *path, char *out, int size)
     out[strcspn(out, "\n")] = '\0';
 }
 
-/* --- io_uring --- */
+/* --- io_uring or epoll --- */
 
 static void explain_no_ring(int error)
 {
-    char disabled[16];
-
-    cannot_run = true;
-    line("io_uring", "NO: %s. This version cannot run without it.", strerror(-error));
-    read_text("/proc/sys/kernel/io_uring_disabled", disabled, sizeof(disabled));
-    if (error == -EPERM && strcmp(disabled, "2") == 0)
-        advice("sysctl kernel.io_uring_disabled=0 allows it (it is 2: forbidden to all).");
-    else if (error == -EPERM && strcmp(disabled, "1") == 0)
-        advice("sysctl kernel.io_uring_disabled=0 allows it (it is 1: only for "
-               "kernel.io_uring_group).");
-    else if (error == -EPERM)
-        advice("A container's seccomp profile forbids it; Docker: --security-opt seccomp=FILE with "
-               "the "
-               "io_uring calls allowed.");
-    else if (error == -ENOMEM)
-        advice("Raise RLIMIT_MEMLOCK (ulimit -l): kernels before 5.12 count rings against it.");
-    else if (error == -ENOSYS)
-        advice("The kernel was built without it.");
+    line("io_uring", "no: %s", strerror(-error));
+    advice(io_uring_why_not(error));
 }
 
 /* A ring with these flags, never used: a descriptor or -errno. */
@@ -120,31 +106,6 @@ static bool buffer_rings_work(int ring_fd)
     return true;
 }
 
-static void check_operations(int ring_fd)
-{
-    static const struct {
-        unsigned code;
-        const char *name;
-    } needed[] = {
-        {IORING_OP_RECV, "RECV"},         {IORING_OP_SEND, "SEND"},
-        {IORING_OP_ACCEPT, "ACCEPT"},     {IORING_OP_READV, "READV"},
-        {IORING_OP_POLL_ADD, "POLL_ADD"}, {IORING_OP_ASYNC_CANCEL, "ASYNC_CANCEL"},
-        {IORING_OP_WRITE, "WRITE"},
-    };
-    _cleanup_free_ struct io_uring_probe *probe =
-        calloc(1, sizeof(*probe) + IORING_OP_LAST * sizeof(probe->ops[0]));
-
-    if (!probe ||
-        syscall(SYS_io_uring_register, ring_fd, IORING_REGISTER_PROBE, probe, IORING_OP_LAST) < 0)
-        return;
-    for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
-        if (needed[i].code > probe->last_op ||
-            !(probe->ops[needed[i].code].flags & IO_URING_OP_SUPPORTED)) {
-            cannot_run = true;
-            line("", "operation %s is missing: the kernel is too old", needed[i].name);
-        }
-}
-
 static void check_ring(void)
 {
     _cleanup_close_ int fd = make_ring(0);
@@ -159,13 +120,24 @@ static void check_ring(void)
     line("io_uring",
          "yes; buffer rings (5.19): %s, SINGLE_ISSUER (6.0): %s, DEFER_TASKRUN (6.1): %s",
          buffers ? "yes" : "NO", single ? "yes" : "no", deferred ? "yes" : "no");
-    if (!buffers) {
-        cannot_run = true;
+    if (!buffers)
         advice("Buffer rings are needed: Linux 5.19 or newer.");
-    } else if (!deferred) {
+    else if (!deferred)
         advice("It works, and faster with Linux 6.1 or newer.");
+}
+
+/* What the server itself will find. */
+static void check_io(void)
+{
+    check_ring();
+    if (loop_probe(LOOP_IO_URING) == 0)
+        line("I/O", "io_uring will be used");
+    else if (loop_probe(LOOP_IO_EPOLL) == 0)
+        line("I/O", "epoll will be used");
+    else {
+        cannot_run = true;
+        line("I/O", "NO: neither io_uring nor epoll");
     }
-    check_operations(fd);
 }
 
 /* --- TLS --- */
@@ -334,7 +306,7 @@ int check_main(int argc, char **argv)
         return argc == 2 && strcmp(argv[1], "--help") == 0 ? 0 : 2;
     }
     check_kernel();
-    check_ring();
+    check_io();
     check_tls();
     check_sandbox();
     check_limits();

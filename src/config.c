@@ -42,7 +42,8 @@ static const char help_text[] =
     "      --durability MODE     file (default): a change is on disk before it is acknowledged; "
     "none\n"
     "      --tls MODE            auto (default), user, kernel: where records are sealed\n"
-    "      --io MODE             auto (default), uring, epoll\n"
+    "      --io MODE             auto (default): io_uring where it is allowed, else epoll; uring;\n"
+    "                            epoll\n"
     "  -h, --help                this text\n"
     "  -V, --version\n"
     "\n"
@@ -194,9 +195,6 @@ static int set_mode(struct reading *r, int option, const char *value)
 
     if (error < 0)
         return error;
-    if (option == OPTION_IO && index == IO_MODE_EPOLL)
-        return refuse(r, "\"epoll\" is not available in this version, which needs io_uring; "
-                         "leave it at \"auto\"");
     if (option == OPTION_TLS)
         c->tls = index;
     else if (option == OPTION_IO)

@@ -77,10 +77,10 @@ static int resolve(const char *name)
     return number < 0 && strcmp(name, "cachestat") == 0 ? CACHESTAT : number;
 }
 
-static int allow(scmp_filter_ctx filter, const struct seccomp_call *calls, size_t count)
+static int allow(scmp_filter_ctx filter, struct seccomp_list list)
 {
-    for (size_t i = 0; i < count; i++) {
-        const struct seccomp_call *c = &calls[i];
+    for (size_t i = 0; i < list.count; i++) {
+        const struct seccomp_call *c = &list.calls[i];
         int number = resolve(c->name);
         if (number < 0) /* another architecture's, or newer than libseccomp */
             continue;
@@ -95,7 +95,7 @@ static int allow(scmp_filter_ctx filter, const struct seccomp_call *calls, size_
     return 0;
 }
 
-static int fill_in(scmp_filter_ctx filter, const struct seccomp_call *calls, size_t count)
+static int fill_in(scmp_filter_ctx filter, const struct seccomp_list *lists, size_t count)
 {
     /* abort() signals this process; others stay out of reach. */
     struct seccomp_call abort_call = {"tgkill", true, 0, UINT32_MAX, (uint32_t)getpid()};
@@ -109,24 +109,25 @@ static int fill_in(scmp_filter_ctx filter, const struct seccomp_call *calls, siz
          * bypass, which protects interpreters of foreign code. We run none. */
         (error = seccomp_attr_set(filter, SCMP_FLTATR_CTL_SSB, 1)) < 0)
         return error;
-    if ((error = allow(filter, base_calls, sizeof(base_calls) / sizeof(base_calls[0]))) < 0 ||
-        (error = allow(filter, &abort_call, 1)) < 0)
+    if ((error = allow(filter, SECCOMP_LIST(base_calls))) < 0 ||
+        (error = allow(filter, (struct seccomp_list){&abort_call, 1})) < 0)
         return error;
 #if SANITIZED
-    error = allow(filter, sanitizer_calls, sizeof(sanitizer_calls) / sizeof(sanitizer_calls[0]));
-    if (error < 0)
+    if ((error = allow(filter, SECCOMP_LIST(sanitizer_calls))) < 0)
         return error;
 #endif
-    return allow(filter, calls, count);
+    for (size_t i = 0; i < count && error == 0; i++)
+        error = allow(filter, lists[i]);
+    return error;
 }
 
-int seccomp_allow_only(const struct seccomp_call *calls, size_t count)
+int seccomp_allow_only(const struct seccomp_list *lists, size_t count)
 {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
 
     if (!filter)
         return -ENOMEM;
-    int error = fill_in(filter, calls, count);
+    int error = fill_in(filter, lists, count);
     if (error == 0)
         error = seccomp_load(filter);
     seccomp_release(filter);

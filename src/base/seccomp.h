@@ -17,8 +17,15 @@ struct seccomp_call {
     uint64_t mask, value;
 };
 
-/* Restricts all threads of this process, now and for ever, to `calls`, to the memory, time and
+struct seccomp_list {
+    const struct seccomp_call *calls;
+    size_t count;
+};
+
+#define SECCOMP_LIST(array) ((struct seccomp_list){array, sizeof(array) / sizeof((array)[0])})
+
+/* Restricts all threads of this process, now and for ever, to these lists, to the memory, time and
  * thread calls that every program needs (no executable memory), and in sanitized builds to what
  * reports need. Calls that this kernel or libseccomp does not know are left out. Returns 0 or
  * -errno. */
-int seccomp_allow_only(const struct seccomp_call *calls, size_t count);
+int seccomp_allow_only(const struct seccomp_list *lists, size_t count);

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "gate/sandbox.h"
 #include "net/boot.h"
+#include "rt/offload.h"
 #include "tls/context.h"
 
 /* What the monitor gave at the start, and each ring's part of it. */
@@ -205,8 +206,10 @@ static int seal(void)
 {
     if (boot_log_fd(&process) >= 0)
         close(boot_log_fd(&process)); /* each ring has its own */
-    return gate_sandbox_close();
+    return gate_sandbox_close(process.boot.io);
 }
+
+enum { LOG_THREADS = 1 };
 
 int gate_main(void)
 {
@@ -215,11 +218,17 @@ int gate_main(void)
 
     log_init("gate");
     int r = start(&process);
+    role.io = process.boot.io;
+    /* With io_uring the kernel writes the log by itself. */
+    if (r == 0 && role.io == LOOP_IO_EPOLL && process.boot.access_log)
+        r = offload_pool_create(LOG_THREADS, &role.offload);
     if (r == 0)
         r = rings_run(process.boot.threads, &role);
     if (r < 0) {
         log_error("cannot start: %s", strerror(-r));
         return EXIT_FAILURE;
     }
+    if (role.offload)
+        offload_pool_destroy(role.offload);
     return EXIT_SUCCESS;
 }

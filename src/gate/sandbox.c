@@ -15,7 +15,6 @@
 
 /* Connections, the channel and the rings; all on descriptors that somebody else opened. */
 static const struct seccomp_call gate_calls[] = {
-    {.name = "io_uring_enter"},
     {.name = "recvmsg"},
     {.name = "sendmsg"},
     {.name = "recvfrom"},
@@ -30,6 +29,15 @@ static const struct seccomp_call gate_calls[] = {
     {"fcntl", true, 1, UINT32_MAX, F_SETFL},
     {.name = "ppoll"},
     {.name = "poll"},
+};
+
+/* And what the loops wait with. */
+static const struct seccomp_call ring_calls[] = {{.name = "io_uring_enter"}};
+static const struct seccomp_call epoll_calls[] = {
+    {.name = "epoll_ctl"},
+    {.name = "epoll_wait"},
+    {.name = "epoll_pwait"}, /* what epoll_wait() is on aarch64 */
+    {.name = "accept4"},
 };
 
 static int leave_file_system(const char **ret_limited)
@@ -70,7 +78,12 @@ int gate_sandbox_enter(const char **ret_limited)
     return 0;
 }
 
-int gate_sandbox_close(void)
+int gate_sandbox_close(enum loop_io io)
 {
-    return seccomp_allow_only(gate_calls, sizeof(gate_calls) / sizeof(gate_calls[0]));
+    const struct seccomp_list lists[] = {
+        SECCOMP_LIST(gate_calls),
+        io == LOOP_IO_EPOLL ? SECCOMP_LIST(epoll_calls) : SECCOMP_LIST(ring_calls),
+    };
+
+    return seccomp_allow_only(lists, sizeof(lists) / sizeof(lists[0]));
 }

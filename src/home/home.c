@@ -169,7 +169,7 @@ static int seal(void)
 {
     if (boot_log_fd(&process) >= 0)
         close(boot_log_fd(&process)); /* each ring has its own */
-    return home_sandbox_close();
+    return home_sandbox_close(process.boot.io);
 }
 
 int home_main(void)
@@ -179,6 +179,7 @@ int home_main(void)
 
     log_init("home");
     int r = start(&process);
+    role.io = process.boot.io;
     if (r == 0)
         r = offload_pool_create(OFFLOAD_THREADS, &role.offload);
     if (r == 0)

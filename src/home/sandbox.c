@@ -21,7 +21,6 @@
 /* Connections, the channel and the rings as in gate, and reading files below DIR. openat2 is the
  * only call with a path. This version changes no file; what does will add its calls here. */
 static const struct seccomp_call home_calls[] = {
-    {.name = "io_uring_enter"},
     {.name = "recvmsg"},
     {.name = "sendmsg"},
     {.name = "recvfrom"},
@@ -52,6 +51,14 @@ static const struct seccomp_call home_calls[] = {
     {.name = "fadvise64"},
     {.name = "sendfile"},
     {.name = "cachestat"},
+};
+
+/* And what the loops wait with. */
+static const struct seccomp_call ring_calls[] = {{.name = "io_uring_enter"}};
+static const struct seccomp_call epoll_calls[] = {
+    {.name = "epoll_ctl"},
+    {.name = "epoll_wait"},
+    {.name = "epoll_pwait"}, /* what epoll_wait() is on aarch64 */
 };
 
 /* The new root is DIR itself: there is nothing else in it, and no folder has to be made for it. */
@@ -109,7 +116,12 @@ int home_sandbox_enter(const struct boot *boot, int *ret_root_fd, const char **r
     return 0;
 }
 
-int home_sandbox_close(void)
+int home_sandbox_close(enum loop_io io)
 {
-    return seccomp_allow_only(home_calls, sizeof(home_calls) / sizeof(home_calls[0]));
+    const struct seccomp_list lists[] = {
+        SECCOMP_LIST(home_calls),
+        io == LOOP_IO_EPOLL ? SECCOMP_LIST(epoll_calls) : SECCOMP_LIST(ring_calls),
+    };
+
+    return seccomp_allow_only(lists, sizeof(lists) / sizeof(lists[0]));
 }

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "net/channel.h"
+#include "rt/loop.h"
 
 /* Step 1: before threads and rings. Becomes the user that boot names, makes DIR the root of the
  * file system (paths in boot.covered hidden), opens it O_PATH | O_DIRECTORY as `ret_root_fd` (the
@@ -16,5 +17,5 @@
 int home_sandbox_enter(const struct boot *boot, int *ret_root_fd, const char **ret_limited);
 
 /* Step 2: when rings and threads exist. From now on, in all threads, only the system calls that
- * serving takes. Returns 0 or -errno. */
-int home_sandbox_close(void);
+ * serving with this kind of loop takes. Returns 0 or -errno. */
+int home_sandbox_close(enum loop_io io);

@@ -23,7 +23,7 @@ static void write_out(struct task *t, void *arg)
     log->writing.len = 0;
     log->busy = false;
     if (log->writing_fd != log->fd)
-        close(log->writing_fd);
+        io_close(log->loop, log->writing_fd);
 }
 
 static void flush(struct access_log *log)
@@ -62,7 +62,7 @@ void access_log_init(struct access_log *log, struct loop *loop, int fd,
 void access_log_reopen(struct access_log *log, int fd)
 {
     if (!log->busy || log->writing_fd != log->fd)
-        close(log->fd);
+        io_close(log->loop, log->fd);
     log->fd = fd;
 }
 
@@ -78,7 +78,7 @@ void access_log_finish(struct access_log *log)
     }
     buf_finish(&log->lines);
     buf_finish(&log->writing);
-    close(log->fd);
+    io_close(log->loop, log->fd);
 }
 
 static struct span peer_text(const struct sockaddr_storage *peer, char text[INET6_ADDRSTRLEN])

@@ -139,7 +139,6 @@ int boot_init(struct boot *boot, const struct config *config, uint16_t port)
         .plain = config->plain,
         .server_field = config->server_field,
         .log_format = (uint8_t)config->log_format,
-        .io = (uint8_t)config->io,
         .durability = (uint8_t)config->durability,
         .uid = (uint32_t)-1,
         .gid = (uint32_t)-1,

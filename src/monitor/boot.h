@@ -4,7 +4,7 @@
 #include "config.h"
 #include "net/channel.h"
 
-/* Fills everything in but `access_log`. Folders below DIR in which configuration, users file, key
- * or state lie are listed to be covered. Returns 0, or -errno after having said what is wrong:
- * something lies directly in DIR, or this machine cannot cover. */
+/* Fills everything in but `access_log` and `io`. Folders below DIR in which configuration, users
+ * file, key or state lie are listed to be covered. Returns 0, or -errno after having said what is
+ * wrong: something lies directly in DIR, or this machine cannot cover. */
 int boot_init(struct boot *boot, const struct config *config, uint16_t port);

@@ -27,7 +27,7 @@ static int enter_sandbox(void)
     if (r == 0)
         (void)landlock_restrict(-1); /* where the kernel has it */
     if (r == 0)
-        r = seccomp_allow_only(hasher_calls, sizeof(hasher_calls) / sizeof(hasher_calls[0]));
+        r = seccomp_allow_only(&SECCOMP_LIST(hasher_calls), 1);
     return r;
 }
 

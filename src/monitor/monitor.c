@@ -19,6 +19,7 @@
 #include "monitor/children.h"
 #include "monitor/forward.h"
 #include "monitor/hasher.h"
+#include "monitor/io_choice.h"
 #include "monitor/listen.h"
 #include "monitor/rights.h"
 #include "monitor/state.h"
@@ -485,6 +486,8 @@ static int start(struct monitor *m)
         r = load(m);
     if (r == 0)
         r = rights_give_up(&m->config);
+    if (r == 0)
+        r = io_choose(&m->config, &m->home_boot);
     if (r == 0)
         copy_boot_for_gate(m);
     return r;

@@ -103,7 +103,8 @@ static void run_ring(struct ring *ring)
 {
     struct rings *rings = ring->rings;
     const struct ring_role *role = rings->role;
-    struct loop_options options = {.recv_buffers = SERVER_RECV_BUFFERS,
+    struct loop_options options = {.io = role->io,
+                                   .recv_buffers = SERVER_RECV_BUFFERS,
                                    .recv_buffer_bytes = SERVER_RECV_BUFFER_BYTES,
                                    .offload = role->offload};
     struct loop *loop = NULL;

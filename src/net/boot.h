@@ -22,6 +22,7 @@ struct ring_role {
     /* On the ring's own thread, after its loop has ended. */
     void (*stop)(struct server *server, void *context);
     void *context;
+    enum loop_io io;
     struct offload_pool *offload;
 };
 

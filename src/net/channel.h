@@ -58,7 +58,8 @@ struct boot {
     bool no_auth;
     bool plain;
     bool server_field;
-    uint8_t log_format, io, durability;
+    uint8_t log_format, durability;
+    uint8_t io;        /* enum loop_io: decided by the monitor for all */
     ktls_support ktls; /* home: what may be left to the kernel; 0: nothing */
     uint32_t uid, gid; /* home: become these after having mounted; (uint32_t)-1: stay as you are */
     char dir[4096];    /* home */

@@ -39,7 +39,7 @@ static void conn_destroy(struct conn *conn)
     server_remove(conn->server, conn);
     session_wipe(&conn->session);
     input_finish(&conn->input);
-    close(conn->fd);
+    io_close(conn->server->loop, conn->fd);
     free(conn);
 }
 

@@ -31,17 +31,22 @@ struct io_backend {
     /* Makes the backend's state for this loop. */
     int (*create)(struct loop *loop, const struct loop_options *options, void **ret_state);
     void (*destroy)(void *state);
-    /* Starts an operation under an id. Never fails: what cannot be started completes with an error.
-     */
-    void (*start)(void *state, uint64_t id, const struct io_request *request);
+    /* Starts an operation under an id. What the kernel refuses completes with an error; -errno says
+     * that there will be no completion, for want of memory. */
+    int (*start)(void *state, uint64_t id, const struct io_request *request);
+    /* Makes the operation complete, with -ECANCELED if it has not come to an end of its own. */
     void (*cancel)(void *state, uint64_t id);
+    /* Closes a descriptor on which no operation is in flight. */
+    void (*close)(void *state, int fd);
     /* Waits at most timeout_ms (UINT64_MAX: forever) for a completion. Returns 0 or -errno. */
     int (*wait)(void *state, uint64_t timeout_ms);
-    /* Reports all that are there through loop_complete(). */
+    /* Reports all that are there through loop_complete(); nothing else does, so that nobody is
+     * called back from within start() or cancel(). */
     void (*reap)(void *state);
 };
 
 extern const struct io_backend io_uring_backend;
+extern const struct io_backend io_epoll_backend;
 
 struct loop {
     const struct io_backend *backend;

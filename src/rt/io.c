@@ -6,6 +6,11 @@
 
 #include "rt/backend.h"
 
+void io_close(struct loop *loop, int fd)
+{
+    loop->backend->close(loop->backend_state, fd);
+}
+
 /* --- operations of a task --- */
 
 static void op_complete(struct completion *c, int result, bool more, struct span data)
@@ -20,6 +25,15 @@ static void op_complete(struct completion *c, int result, bool more, struct span
     task_resume(op->task);
 }
 
+static int start(struct loop *loop, uint64_t id, const struct io_request *request)
+{
+    int r = loop->backend->start(loop->backend_state, id, request);
+
+    if (r < 0)
+        slot_release(&loop->slots, id);
+    return r;
+}
+
 static void op_start(struct task *t, struct io_op *op, const struct io_request *request)
 {
     struct loop *loop = t->loop;
@@ -29,12 +43,11 @@ static void op_start(struct task *t, struct io_op *op, const struct io_request *
     op->result = t->cancelled;
     if (op->result == 0)
         op->result = slot_acquire(&loop->slots, &op->completion, (uint8_t)request->kind, &op->id);
-    if (op->result < 0) {
-        op->done = true;
-        return;
-    }
-    list_append(&t->operations, &op->link);
-    loop->backend->start(loop->backend_state, op->id, request);
+    if (op->result == 0)
+        op->result = start(loop, op->id, request);
+    op->done = op->result < 0;
+    if (!op->done)
+        list_append(&t->operations, &op->link);
 }
 
 int io_await(struct task *t, struct io_op *op)
@@ -135,10 +148,11 @@ static int watch_start(struct loop *loop, struct io_watch *w, const struct io_re
     w->completion.complete = watch_complete;
     w->loop = loop;
     int r = slot_acquire(&loop->slots, &w->completion, (uint8_t)request->kind, &w->id);
+    if (r == 0)
+        r = start(loop, w->id, request);
     if (r < 0)
-        return r;
-    loop->backend->start(loop->backend_state, w->id, request);
-    return 0;
+        w->id = 0;
+    return r;
 }
 
 int io_watch_accept(struct loop *loop, struct io_watch *w, int fd)

@@ -1,11 +1,12 @@
-/* All I/O of the program, narrow on purpose: behind it stands io_uring.
+/* All I/O of the program, narrow on purpose: behind it stands io_uring, or epoll.
  *
  * Calls that take a task suspend it until the operation is complete, and return what the system
  * call would return, or -errno. On a cancelled task they return the reason of the cancellation
  * without starting anything. A cancelled operation that had succeeded all the same returns its
  * success; the next call then returns the reason.
  *
- * Sockets are left in blocking mode: the ring waits for readiness by itself.
+ * Sockets are left in blocking mode: the backend waits for readiness by itself. A descriptor that
+ * was given to one of these calls is closed by io_close().
  */
 #pragma once
 
@@ -39,6 +40,10 @@ int io_poll(struct task *t, int fd, short events);
 /* Lets `duration_ms` pass; 0 lets everything else that is ready run first. Returns 0 or the reason.
  */
 int io_sleep(struct task *t, uint64_t duration_ms);
+
+/* close(2) for descriptors that were used here, when no operation on them is in flight: epoll goes
+ * on watching what another process has a copy of. */
+void io_close(struct loop *loop, int fd);
 
 /* --- one operation beside others: start it, do something else, await it --- */
 

@@ -175,7 +175,7 @@ static struct io_uring_sqe *next_sqe(struct ring *u)
     return sqe;
 }
 
-static void ring_start(void *state, uint64_t id, const struct io_request *q)
+static int ring_start(void *state, uint64_t id, const struct io_request *q)
 {
     struct ring *u = state;
     struct io_uring_sqe *sqe = next_sqe(u);
@@ -214,6 +214,7 @@ static void ring_start(void *state, uint64_t id, const struct io_request *q)
         break;
     }
     io_uring_sqe_set_data64(sqe, id);
+    return 0;
 }
 
 static void ring_cancel(void *state, uint64_t id)
@@ -224,6 +225,12 @@ static void ring_cancel(void *state, uint64_t id)
     io_uring_prep_cancel64(sqe, id, 0);
     /* Whether it came in time is told by the operation itself. */
     io_uring_sqe_set_data64(sqe, (uint64_t)IO_CANCEL << 56);
+}
+
+static void ring_close(void *state, int fd)
+{
+    (void)state;
+    close(fd);
 }
 
 /* --- completions --- */
@@ -295,6 +302,7 @@ const struct io_backend io_uring_backend = {
     .destroy = ring_destroy,
     .start = ring_start,
     .cancel = ring_cancel,
+    .close = ring_close,
     .wait = ring_wait,
     .reap = ring_reap,
 };

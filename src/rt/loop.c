@@ -21,7 +21,7 @@ int loop_create(const struct loop_options *options, struct loop **ret_loop)
 
     if (!loop)
         return -ENOMEM;
-    loop->backend = &io_uring_backend;
+    loop->backend = options->io == LOOP_IO_EPOLL ? &io_epoll_backend : &io_uring_backend;
     loop->now_ms = clock_ms();
     list_init(&loop->later);
     slot_table_init(&loop->slots);
@@ -38,6 +38,20 @@ int loop_create(const struct loop_options *options, struct loop **ret_loop)
     *ret_loop = loop;
     return 0;
 failed:
+    loop_destroy(loop);
+    return r;
+}
+
+int loop_probe(enum loop_io io)
+{
+    const struct loop_options small = {
+        .io = io, .entries = 8, .recv_buffers = 1, .recv_buffer_bytes = 64};
+    struct loop *loop;
+
+    int r = loop_create(&small, &loop);
+    if (r < 0)
+        return r;
+    r = loop->backend->wait(loop->backend_state, 0);
     loop_destroy(loop);
     return r;
 }

@@ -15,17 +15,25 @@
 struct loop;
 struct offload_pool;
 
+/* What stands behind io.h. */
+enum loop_io { LOOP_IO_URING, LOOP_IO_EPOLL };
+
 struct loop_options {
-    unsigned entries;             /* submission queue size; 0: 512 */
-    unsigned recv_buffers;        /* buffers for io_watch_recv(), a power of two; 0: none */
-    size_t recv_buffer_bytes;     /* size of each */
-    struct offload_pool *offload; /* NULL: offload() is not used on this loop */
+    enum loop_io io;
+    unsigned entries;         /* submission queue size; 0: 512 */
+    unsigned recv_buffers;    /* buffers for io_watch_recv(), a power of two; 0: none */
+    size_t recv_buffer_bytes; /* size of each */
+    /* NULL: offload() is not used on this loop, and with epoll no io_readv() and io_write(). */
+    struct offload_pool *offload;
 };
 
 /* Makes a loop; must be called on the thread that will run it. Returns 0 or -errno: -EPERM where
  * io_uring is forbidden, -ENOSYS where the kernel has none, -ENOMEM (RLIMIT_MEMLOCK on old
  * kernels). */
 int loop_create(const struct loop_options *options, struct loop **ret_loop);
+
+/* Whether this process can make such a loop and wait on it: 0, or -errno as loop_create(). */
+int loop_probe(enum loop_io io);
 
 /* Frees a loop on which no task is left; watches that are still armed end without an event. */
 void loop_destroy(struct loop *loop);

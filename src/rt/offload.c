@@ -10,16 +10,6 @@
 
 #include "rt/backend.h"
 
-struct work {
-    struct list link;
-    int (*fn)(void *arg);
-    void *arg;
-    int result;
-    bool done; /* seen by the task's own thread only */
-    struct task *task;
-    struct offload_port *port;
-};
-
 struct offload_pool {
     pthread_mutex_t mutex;
     pthread_cond_t more;
@@ -38,7 +28,7 @@ struct offload_port {
     struct list finished;
 };
 
-static void finish(struct work *work)
+static void finish(struct offload_work *work)
 {
     struct offload_port *port = work->port;
     uint64_t one = 1;
@@ -67,7 +57,7 @@ static void *helper_main(void *arg)
             continue;
         }
         pthread_mutex_unlock(&pool->mutex);
-        struct work *work = container_of(node, struct work, link);
+        struct offload_work *work = container_of(node, struct offload_work, link);
         work->result = work->fn(work->arg);
         finish(work);
         pthread_mutex_lock(&pool->mutex);
@@ -131,9 +121,8 @@ static void port_woken(struct io_watch *w, int result, struct span data)
         list_append(&finished, node);
     pthread_mutex_unlock(&port->mutex);
     for (struct list *node; (node = list_pop_first(&finished));) {
-        struct work *work = container_of(node, struct work, link);
-        work->done = true;
-        task_resume(work->task);
+        struct offload_work *work = container_of(node, struct offload_work, link);
+        work->finished(work);
     }
     if (!io_watch_armed(w))
         io_watch_readable(port->loop, w, port->event_fd);
@@ -167,18 +156,41 @@ void offload_port_destroy(struct offload_port *port)
     free(port);
 }
 
+void offload_start(struct loop *loop, struct offload_work *work)
+{
+    struct offload_pool *pool = loop->offload;
+
+    work->port = loop->offload_port;
+    pthread_mutex_lock(&pool->mutex);
+    list_append(&pool->queue, &work->link);
+    pthread_cond_signal(&pool->more);
+    pthread_mutex_unlock(&pool->mutex);
+}
+
+/* --- a task that waits --- */
+
+struct waiting {
+    struct offload_work work;
+    struct task *task;
+    bool done;
+};
+
+static void resume(struct offload_work *work)
+{
+    struct waiting *w = container_of(work, struct waiting, work);
+
+    w->done = true;
+    task_resume(w->task);
+}
+
 int offload(struct task *t, int (*fn)(void *arg), void *arg)
 {
-    struct offload_pool *pool = t->loop->offload;
-    struct work work = {.fn = fn, .arg = arg, .task = t, .port = t->loop->offload_port};
+    struct waiting w = {.work = {.fn = fn, .arg = arg, .finished = resume}, .task = t};
 
     if (t->cancelled)
         return t->cancelled;
-    pthread_mutex_lock(&pool->mutex);
-    list_append(&pool->queue, &work.link);
-    pthread_cond_signal(&pool->more);
-    pthread_mutex_unlock(&pool->mutex);
-    while (!work.done)
+    offload_start(t->loop, &w.work);
+    while (!w.done)
         task_suspend(t);
-    return work.result;
+    return w.work.result;
 }

@@ -18,6 +18,9 @@ SANITIZER = os.environ.get("FASTFILE_SANITIZER", "")
 # How much longer than usual things may take.
 SLOW = {"": 1, "address": 4, "thread": 10}[SANITIZER]
 
+# What every server is told to use, unless the test itself says it: "epoll", "uring"; None: nothing is said.
+IO = os.environ.get("FASTFILE_IO") or None
+
 ALICE = ("alice", "wonderland")
 BOB = ("bob", "builder")  # read-only
 
@@ -95,6 +98,7 @@ class Server:
         self.listen = listen or [f"127.0.0.1:{self.port}"]
         # ThreadSanitizer needs the address space where it expects it; its older versions do not see to that.
         self.wrapper = [*(["setarch", "-R"] if SANITIZER == "thread" else []), *wrapper]
+        self.stdout = None  # a descriptor; None: the log
         self.process = None
         self.checked = 0  # how much of the log was found clean
         for path in (self.dir, os.path.dirname(self.users_path), os.path.join(self.base, "state"),
@@ -143,12 +147,13 @@ class Server:
 
     def command(self):
         listen = [part for address in self.listen for part in ("--listen", address)]
-        return [*self.wrapper, executable(), *listen, *self.options, self.dir]
+        use = ["--io", IO] if IO and "--io" not in self.options else []
+        return [*self.wrapper, executable(), *listen, *use, *self.options, self.dir]
 
     def launch(self):
         """Starts the program; does not wait."""
         log = open(self.log_path, "ab")  # the process keeps it
-        self.process = subprocess.Popen(self.command(), env=self.environment, cwd=self.base, stdout=log,
+        self.process = subprocess.Popen(self.command(), env=self.environment, cwd=self.base, stdout=self.stdout or log,
                                         stderr=log, stdin=subprocess.DEVNULL, **self.identity())
         log.close()
 

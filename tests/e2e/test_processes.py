@@ -423,7 +423,7 @@ def test_several_addresses(make_server, address):
     assert server.answers()
 
 
-@pytest.mark.parametrize("io", ["uring", "auto"])
+@pytest.mark.parametrize("io", ["uring", "epoll", "auto"])
 def test_plain_http_behind_a_proxy(make_server, io):
     server = make_server("--io", io, plain=True)
     server.write("hello.txt", "hello")

@@ -67,7 +67,7 @@ FORBIDDEN = [
     ("socket", 2, 1, 0), ("socket", 10, 2, 0), ("socket", 1, 1, 0), ("socket", 16, 3, 0), ("connect", 0, "\2\0\0\x50\x7f\0\0\1" + "\0" * 8, 16),
     ("execve", "/bin/true", 0, 0), ("execveat", AT_FDCWD, "/bin/true", 0, 0, 0), ("fork",), ("vfork",), ("clone", 17, 0, 0, 0, 0),
     ("ptrace", 0, 0, 0, 0), ("process_vm_readv", "PPID", 0, 0, 0, 0, 0), ("kill", "PPID", 0), ("tgkill", "PPID", "PPID", 0), ("pidfd_open", "PPID", 0),
-    ("io_uring_setup", 8, RING_PARAMETERS), ("io_uring_register", 3, 0, 0, 0), ("io_uring_register", 5, 11, 0, 0),
+    ("io_uring_setup", 8, RING_PARAMETERS), ("io_uring_register", 3, 0, 0, 0), ("io_uring_register", 5, 11, 0, 0), ("epoll_create1", 0),
     ("mmap", 0, 4096, 7, 0x22, -1, 0), ("mmap", 0, 4096, 5, 0x22, -1, 0),
     ("mount", "none", "/", "tmpfs", 0, 0), ("umount2", "/", 2), ("unshare", 0x10000000), ("unshare", 0x20000), ("setns", 0, 0), ("chroot", "/"),
     ("pivot_root", "/", "/"), ("setuid", 0), ("setgid", 0), ("setresuid", 0, 0, 0), ("capset", 0, 0), ("bpf", 0, 0, 0), ("userfaultfd", 1),

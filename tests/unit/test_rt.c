@@ -1,6 +1,8 @@
-/* The runtime: tasks, their cancellation wherever they wait, stale completions, stacks. */
+/* The runtime: tasks, their cancellation wherever they wait, stale completions, stacks. Everything
+ * runs on each backend that this machine has. */
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -25,10 +27,12 @@ struct fixture {
     int sockets[2];
 };
 
+static enum loop_io io; /* the backend of this round */
+
 static int set_up(void **state)
 {
     static struct fixture f;
-    struct loop_options options = {.recv_buffers = 4, .recv_buffer_bytes = 64};
+    struct loop_options options = {.io = io, .recv_buffers = 4, .recv_buffer_bytes = 64};
 
     assert_int_equal(offload_pool_create(2, &f.pool), 0);
     options.offload = f.pool;
@@ -115,17 +119,41 @@ static int wait_read_of_a_pipe(struct task *t, struct fixture *f)
     char byte;
     struct iovec iov = {&byte, 1};
 
-    (void)f;
     assert_int_equal(pipe(ends), 0);
     int r = (int)io_readv(t, ends[0], &iov, 1, (uint64_t)-1);
-    close(ends[0]);
+    io_close(f->loop, ends[0]);
     close(ends[1]);
     return r;
 }
 
+static int wait_write_to_a_pipe(struct task *t, struct fixture *f)
+{
+    static const char zeros[256 * 1024];
+    int ends[2], r;
+
+    assert_int_equal(pipe(ends), 0); /* in blocking mode */
+    while ((r = (int)io_write(t, ends[1], zeros, sizeof(zeros), (uint64_t)-1)) > 0)
+        continue;
+    close(ends[0]);
+    io_close(f->loop, ends[1]);
+    return r;
+}
+
+static int wait_poll_beside_what_is_ready(struct task *t, struct fixture *f)
+{
+    assert_int_equal(io_poll(t, f->sockets[0], POLLOUT), POLLOUT);
+    return io_poll(t, f->sockets[0], POLLRDHUP);
+}
+
 static const struct wait_case wait_cases[] = {
-    {"recv", wait_recv},   {"send", wait_send},       {"poll", wait_poll},
-    {"sleep", wait_sleep}, {"offload", wait_offload}, {"read", wait_read_of_a_pipe},
+    {"recv", wait_recv},
+    {"send", wait_send},
+    {"poll", wait_poll},
+    {"sleep", wait_sleep},
+    {"offload", wait_offload},
+    {"read", wait_read_of_a_pipe},
+    {"write", wait_write_to_a_pipe},
+    {"poll again", wait_poll_beside_what_is_ready},
 };
 
 static void waiter_main(struct task *t, void *arg)
@@ -146,6 +174,14 @@ static void cancel_later(struct task *t, void *arg)
     task_cancel(w->task, -ECANCELED);
 }
 
+/* What was sent before does not disturb. */
+static void renew_sockets(struct fixture *f)
+{
+    for (int i = 0; i < 2; i++)
+        io_close(f->loop, f->sockets[i]);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, f->sockets), 0);
+}
+
 static void test_cancellation_unwinds_wherever_a_task_waits(void **state)
 {
     struct fixture *f = *state;
@@ -153,6 +189,7 @@ static void test_cancellation_unwinds_wherever_a_task_waits(void **state)
     for (size_t i = 0; i < sizeof(wait_cases) / sizeof(wait_cases[0]); i++) {
         struct waiter w = {.f = f, .wait_case = &wait_cases[i]};
         print_message("  %s\n", wait_cases[i].name);
+        renew_sockets(f);
         assert_int_equal(task_spawn(f->loop, waiter_main, &w), 0);
         assert_false(w.cleaned_up);
         assert_int_equal(task_spawn(f->loop, cancel_later, &w), 0);
@@ -245,6 +282,208 @@ static void test_two_operations_are_awaited_in_any_order(void **state)
     assert_int_equal(loop_run(f->loop), 0);
 }
 
+/* --- reading and writing, told apart from waiting --- */
+
+static void file_main(struct task *t, void *arg)
+{
+    struct fixture *f = arg;
+    char text[8] = "";
+    struct iovec iov = {text, 5};
+    FILE *file = tmpfile();
+
+    assert_non_null(file);
+    int fd = fileno(file);
+    assert_int_equal(io_write(t, fd, "world", 5, 6), 5);
+    assert_int_equal(io_write(t, fd, "hello ", 6, 0), 6);
+    assert_int_equal(io_readv(t, fd, &iov, 1, 6), 5);
+    assert_string_equal(text, "world");
+    assert_int_equal(io_readv(t, fd, &iov, 1, 100), 0);
+    fclose(file);
+    assert_int_equal(io_readv(t, fd, &iov, 1, 0), -EBADF);
+    assert_int_equal(io_recv(t, fd, text, 1), -EBADF);
+    assert_int_equal(io_poll(t, -1, POLLIN), -EBADF);
+    loop_stop(f->loop);
+}
+
+static void test_files_are_read_and_written_where_it_is_said(void **state)
+{
+    struct fixture *f = *state;
+
+    f->loop->stopped = false;
+    assert_int_equal(task_spawn(f->loop, file_main, f), 0);
+    assert_int_equal(loop_run(f->loop), 0);
+}
+
+enum { STREAM_BYTES = 1000 * 1000 };
+
+static void stream_sender(struct task *t, void *arg)
+{
+    static char zeros[STREAM_BYTES];
+    struct fixture *f = arg;
+
+    assert_int_equal(io_send_all(t, f->sockets[0], zeros, sizeof(zeros), 0), 0);
+    shutdown(f->sockets[0], SHUT_WR);
+}
+
+/* Buffers of odd sizes: reads that fill them and reads that do not, up to the end. */
+static void stream_receiver(struct task *t, void *arg)
+{
+    struct fixture *f = arg;
+    char data[7000];
+    size_t received = 0;
+    ssize_t r;
+
+    while ((r = io_recv(t, f->sockets[1], data, 1 + received % sizeof(data))) > 0)
+        received += (size_t)r;
+    assert_int_equal(r, 0);
+    assert_int_equal(received, STREAM_BYTES);
+    assert_int_equal(io_recv(t, f->sockets[1], data, 1), 0);
+    loop_stop(f->loop);
+}
+
+static void test_a_stream_passes_whole_and_ends(void **state)
+{
+    struct fixture *f = *state;
+
+    f->loop->stopped = false;
+    assert_int_equal(task_spawn(f->loop, stream_receiver, f), 0);
+    assert_int_equal(task_spawn(f->loop, stream_sender, f), 0);
+    assert_int_equal(loop_run(f->loop), 0);
+}
+
+/* --- several operations on one descriptor --- */
+
+static void reader_main(struct task *t, void *arg)
+{
+    struct waiter *w = arg;
+    char byte;
+
+    w->task = t;
+    w->result = (int)io_recv(t, w->f->sockets[0], &byte, 1);
+    w->cleaned_up = true;
+}
+
+static void several_main(struct task *t, void *arg)
+{
+    struct waiter *w = arg;
+    struct fixture *f = w[0].f;
+
+    /* The cancelled reader takes no byte from the other. */
+    task_cancel(w[0].task, -ECANCELED);
+    assert_int_equal(io_poll(t, f->sockets[0], POLLOUT), POLLOUT);
+    assert_int_equal(write(f->sockets[1], "x", 1), 1);
+    while (!w[1].cleaned_up)
+        io_sleep(t, 1);
+    assert_int_equal(w[0].result, -ECANCELED);
+    assert_int_equal(w[1].result, 1);
+    /* The watch saw it too, and is still there. */
+    loop_stop(f->loop);
+}
+
+static void ignore_event(struct io_watch *w, int result, struct span data);
+
+static void test_one_descriptor_has_several_operations(void **state)
+{
+    struct fixture *f = *state;
+    struct waiter w[2] = {{.f = f}, {.f = f}};
+    struct io_watch watch = {.event = ignore_event};
+
+    f->loop->stopped = false;
+    assert_int_equal(io_watch_readable(f->loop, &watch, f->sockets[0]), 0);
+    assert_int_equal(task_spawn(f->loop, reader_main, &w[0]), 0);
+    assert_int_equal(task_spawn(f->loop, reader_main, &w[1]), 0);
+    assert_int_equal(task_spawn(f->loop, several_main, w), 0);
+    assert_int_equal(loop_run(f->loop), 0);
+    assert_true(io_watch_armed(&watch));
+    io_watch_cancel(&watch);
+    while (io_watch_armed(&watch)) {
+        f->loop->stopped = false;
+        assert_int_equal(loop_run(f->loop), 0);
+    }
+}
+
+/* A descriptor's number comes again: what was known of the old one does not count. */
+static void number_main(struct task *t, void *arg)
+{
+    struct fixture *f = arg;
+    char byte;
+
+    for (int i = 0; i < 3; i++) {
+        int number = f->sockets[0];
+        task_set_deadline(t, loop_now_ms(f->loop) + 20);
+        assert_int_equal(io_recv(t, f->sockets[0], &byte, 1), -ETIMEDOUT);
+        task_revive(t);
+        task_set_deadline(t, UINT64_MAX);
+        /* Another process may still have the old one. */
+        int copy = dup(f->sockets[0]);
+        io_close(f->loop, f->sockets[0]);
+        io_close(f->loop, f->sockets[1]);
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, f->sockets), 0);
+        assert_int_equal(f->sockets[0], number);
+        assert_int_equal(write(f->sockets[1], "x", 1), 1);
+        assert_int_equal(io_recv(t, f->sockets[0], &byte, 1), 1);
+        close(copy);
+    }
+    loop_stop(f->loop);
+}
+
+static void test_a_number_that_comes_again_is_another_descriptor(void **state)
+{
+    struct fixture *f = *state;
+
+    f->loop->stopped = false;
+    assert_int_equal(task_spawn(f->loop, number_main, f), 0);
+    assert_int_equal(loop_run(f->loop), 0);
+}
+
+/* --- fairness --- */
+
+struct busy {
+    struct fixture *f;
+    bool *over;
+};
+
+static void busy_main(struct task *t, void *arg)
+{
+    struct busy *b = arg;
+    char bytes[512] = "";
+
+    /* Operations that never wait. */
+    while (!*b->over) {
+        assert_int_equal(io_send(t, b->f->sockets[0], bytes, sizeof(bytes), 0), sizeof(bytes));
+        assert_int_equal(io_recv(t, b->f->sockets[1], bytes, sizeof(bytes)), sizeof(bytes));
+    }
+}
+
+static void modest_main(struct task *t, void *arg)
+{
+    struct busy *b = arg;
+    int ends[2];
+    char byte = 0;
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+    for (int i = 0; i < 20; i++) {
+        assert_int_equal(write(ends[1], &byte, 1), 1);
+        assert_int_equal(io_recv(t, ends[0], &byte, 1), 1);
+        assert_int_equal(io_sleep(t, 1), 0);
+    }
+    *b->over = true;
+    io_close(b->f->loop, ends[0]);
+    close(ends[1]);
+}
+
+static void test_who_never_waits_does_not_starve_the_others(void **state)
+{
+    struct fixture *f = *state;
+    bool over = false;
+    struct busy b = {f, &over};
+
+    assert_int_equal(task_spawn(f->loop, busy_main, &b), 0);
+    assert_int_equal(task_spawn(f->loop, modest_main, &b), 0);
+    assert_int_equal(loop_run_out(f->loop), 0);
+    assert_true(over);
+}
+
 /* --- watches --- */
 
 struct counting_watch {
@@ -279,6 +518,164 @@ static void test_a_watch_lends_a_buffer_and_can_be_armed_again(void **state)
         assert_memory_equal(c.data, "hello", 5);
         assert_false(io_watch_armed(&c.watch));
     }
+}
+
+static void ignore_event(struct io_watch *w, int result, struct span data)
+{
+    (void)data;
+    if (result == -ECANCELED)
+        loop_stop(w->loop);
+}
+
+static void test_a_watch_hears_the_end_that_came_with_the_last_bytes(void **state)
+{
+    struct fixture *f = *state;
+    struct counting_watch c = {.watch.event = count_event};
+
+    assert_int_equal(write(f->sockets[1], "bye", 3), 3);
+    shutdown(f->sockets[1], SHUT_WR);
+    for (int expected = 3; expected >= 0; expected -= 3) {
+        f->loop->stopped = false;
+        assert_int_equal(io_watch_recv(f->loop, &c.watch, f->sockets[0]), 0);
+        assert_int_equal(loop_run(f->loop), 0);
+        assert_int_equal(c.last, expected);
+    }
+}
+
+/* --- accepting --- */
+
+static int listen_somewhere(struct sockaddr_in *ret_address)
+{
+    socklen_t length = sizeof(*ret_address);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0); /* in blocking mode */
+
+    *ret_address =
+        (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    assert_int_equal(bind(fd, (struct sockaddr *)ret_address, length), 0);
+    assert_int_equal(listen(fd, 128), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)ret_address, &length), 0);
+    return fd;
+}
+
+static int connect_to(const struct sockaddr_in *address)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    assert_true(fd >= 0);
+    assert_int_equal(connect(fd, (const struct sockaddr *)address, sizeof(*address)), 0);
+    return fd;
+}
+
+/* No more descriptors than there are now, until it is called with the returned limit. */
+static rlim_t set_descriptor_limit(rlim_t most)
+{
+    struct rlimit limit;
+
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    rlim_t before = limit.rlim_cur;
+    limit.rlim_cur = most;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    return before;
+}
+
+static int next_descriptor(void)
+{
+    int fd = dup(STDERR_FILENO);
+
+    close(fd);
+    return fd;
+}
+
+static void accept_event(struct io_watch *w, int result, struct span data)
+{
+    struct counting_watch *c = container_of(w, struct counting_watch, watch);
+
+    (void)data;
+    c->last = result;
+    c->events++;
+    if (result >= 0)
+        close(result);
+    /* From within: the events that are on their way already still come, then the end. */
+    if (c->events == 150)
+        io_watch_cancel(w);
+    if (!io_watch_armed(w))
+        loop_stop(w->loop);
+}
+
+static int turn_once(struct loop *loop)
+{
+    int r = loop->backend->wait(loop->backend_state, 100);
+
+    loop->backend->reap(loop->backend_state);
+    return r;
+}
+
+static void test_accepting_goes_on_until_it_is_cancelled(void **state)
+{
+    struct fixture *f = *state;
+    struct counting_watch c = {.watch.event = accept_event};
+    struct sockaddr_in address;
+    int clients[150], listener = listen_somewhere(&address);
+
+    f->loop->stopped = false;
+    assert_int_equal(io_watch_accept(f->loop, &c.watch, listener), 0);
+    for (int i = 0; i < 100; i++) /* as many as the queue of a listener holds */
+        clients[i] = connect_to(&address);
+    while (c.events < 100)
+        assert_int_equal(turn_once(f->loop), 0);
+    for (int i = 100; i < 150; i++)
+        clients[i] = connect_to(&address);
+    assert_int_equal(loop_run(f->loop), 0);
+    assert_int_equal(c.last, -ECANCELED);
+    assert_int_equal(c.events, 151);
+    for (int i = 0; i < 150; i++)
+        close(clients[i]);
+    io_close(f->loop, listener);
+}
+
+static void test_accepting_without_descriptors_ends_and_can_be_tried_again(void **state)
+{
+    struct fixture *f = *state;
+    struct counting_watch c = {.watch.event = count_event};
+    struct sockaddr_in address;
+    int listener = listen_somewhere(&address);
+    int client = connect_to(&address);
+    rlim_t before = set_descriptor_limit((rlim_t)next_descriptor());
+
+    for (int i = 0; i < 2; i++) {
+        f->loop->stopped = false;
+        assert_int_equal(io_watch_accept(f->loop, &c.watch, listener), 0);
+        assert_int_equal(loop_run(f->loop), 0);
+        assert_int_equal(c.last, -EMFILE);
+        assert_false(io_watch_armed(&c.watch));
+    }
+    set_descriptor_limit(before);
+    f->loop->stopped = false;
+    assert_int_equal(io_watch_accept(f->loop, &c.watch, listener), 0);
+    assert_int_equal(loop_run(f->loop), 0);
+    assert_true(c.last >= 0);
+    assert_true(io_watch_armed(&c.watch));
+    io_watch_cancel(&c.watch);
+    close(c.last);
+    f->loop->stopped = false;
+    assert_int_equal(loop_run(f->loop), 0);
+    assert_int_equal(c.last, -ECANCELED);
+    close(client);
+    io_close(f->loop, listener);
+}
+
+static void test_a_loop_without_descriptors_is_not_made(void **state)
+{
+    const struct loop_options options = {.io = io};
+    struct loop *loop = NULL;
+
+    (void)state;
+    rlim_t before = set_descriptor_limit((rlim_t)next_descriptor());
+    assert_int_equal(loop_create(&options, &loop), -EMFILE);
+    assert_int_equal(loop_probe(io), -EMFILE);
+    assert_null(loop);
+    set_descriptor_limit(before);
+    assert_int_equal(loop_probe(io), 0);
 }
 
 static void test_a_cancelled_watch_says_so(void **state)
@@ -477,26 +874,41 @@ static void test_timers_expire_once_never_early_and_can_be_moved(void **state)
     assert_int_equal(near.expired, 2);
 }
 
+#define ON_A_LOOP(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
+    const struct CMUnitTest timers[] = {
         cmocka_unit_test(test_timers_expire_once_never_early_and_can_be_moved),
-        cmocka_unit_test_setup_teardown(test_cancellation_unwinds_wherever_a_task_waits, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(test_a_deadline_cancels_and_a_revived_task_goes_on, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(test_the_clock_is_right_after_a_long_wait, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(test_two_operations_are_awaited_in_any_order, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(test_a_watch_lends_a_buffer_and_can_be_armed_again, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(test_a_cancelled_watch_says_so, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a_stale_completion_touches_nobody, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a_hundred_thousand_tasks_leave_nothing, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(test_a_stack_overflow_hits_the_guard_page, set_up,
-                                        tear_down),
     };
-    return cmocka_run_group_tests_name("rt", tests, NULL, NULL);
+    const struct CMUnitTest tests[] = {
+        ON_A_LOOP(test_cancellation_unwinds_wherever_a_task_waits),
+        ON_A_LOOP(test_a_deadline_cancels_and_a_revived_task_goes_on),
+        ON_A_LOOP(test_the_clock_is_right_after_a_long_wait),
+        ON_A_LOOP(test_two_operations_are_awaited_in_any_order),
+        ON_A_LOOP(test_files_are_read_and_written_where_it_is_said),
+        ON_A_LOOP(test_a_stream_passes_whole_and_ends),
+        ON_A_LOOP(test_one_descriptor_has_several_operations),
+        ON_A_LOOP(test_a_number_that_comes_again_is_another_descriptor),
+        ON_A_LOOP(test_who_never_waits_does_not_starve_the_others),
+        ON_A_LOOP(test_a_watch_lends_a_buffer_and_can_be_armed_again),
+        ON_A_LOOP(test_a_watch_hears_the_end_that_came_with_the_last_bytes),
+        ON_A_LOOP(test_accepting_goes_on_until_it_is_cancelled),
+        ON_A_LOOP(test_accepting_without_descriptors_ends_and_can_be_tried_again),
+        ON_A_LOOP(test_a_loop_without_descriptors_is_not_made),
+        ON_A_LOOP(test_a_cancelled_watch_says_so),
+        ON_A_LOOP(test_a_stale_completion_touches_nobody),
+        ON_A_LOOP(test_a_hundred_thousand_tasks_leave_nothing),
+        ON_A_LOOP(test_a_stack_overflow_hits_the_guard_page),
+    };
+    int failed = cmocka_run_group_tests(timers, NULL, NULL);
+
+    io = LOOP_IO_EPOLL;
+    failed += cmocka_run_group_tests_name("epoll", tests, NULL, NULL);
+    io = LOOP_IO_URING;
+    if (loop_probe(io) == 0)
+        failed += cmocka_run_group_tests_name("io_uring", tests, NULL, NULL);
+    else
+        print_message("not run here: the tests on io_uring, which is forbidden\n");
+    return failed;
 }
