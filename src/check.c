@@ -142,6 +142,12 @@ static void check_io(void)
 
 /* --- TLS --- */
 
+#if defined(__aarch64__)
+static bool has_aes(void)
+{
+    return getauxval(AT_HWCAP) & 1UL << 3; /* HWCAP_AES */
+}
+#else
 static bool has_cpu_flag(const char *flag)
 {
     FILE *file = fopen("/proc/cpuinfo", "re");
@@ -163,12 +169,9 @@ static bool has_cpu_flag(const char *flag)
 
 static bool has_aes(void)
 {
-#if defined(__aarch64__)
-    return getauxval(AT_HWCAP) & 1UL << 3; /* HWCAP_AES */
-#else
     return has_cpu_flag("aes");
-#endif
 }
+#endif
 
 static void check_kernel_tls(void)
 {

@@ -3,15 +3,21 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/sysmacros.h>
+#include <sys/uio.h>
 #include <unistd.h>
+
+#include "files/etag.h"
 
 static void drop(struct cached_file *e)
 {
     assert(e->users == 0);
     if (e->path_bytes > 0)
         close(e->file.fd);
-    e->path_bytes = 0;
+    free(e->content);
+    e->content = NULL;
+    e->path_bytes = e->fields_bytes = 0;
 }
 
 static void timer_expired(struct timer *timer)
@@ -79,6 +85,7 @@ static void keep(struct file_cache *cache, struct cached_file *e, struct span pa
 {
     drop(e);
     e->file = *file;
+    e->checked = loop_epoch(cache->loop);
     e->path_bytes = (uint16_t)path.len;
     memcpy(e->path, path.data, path.len);
     e->path[path.len] = '\0';
@@ -90,16 +97,50 @@ static void keep(struct file_cache *cache, struct cached_file *e, struct span pa
                   loop_now_ms(cache->loop) + FILE_CACHE_KEEP_MS);
 }
 
+/* Reads a small file that has rested, and remembers it if it was still as it was. */
+static void remember(struct cached_file *e)
+{
+    size_t size = (size_t)e->file.st.st_size;
+    struct stat now;
+
+    if (size == 0 || size > FILE_CACHE_CONTENT_BYTES || etag_is_young(&e->file.st, &e->file.before))
+        return;
+    char *content = malloc(size);
+    struct iovec iov = {content, size};
+    if (content && preadv2(e->file.fd, &iov, 1, 0, RWF_NOWAIT) == (ssize_t)size &&
+        file_stat(e->file.fd, &now) == 0 && file_same(&now, &e->file.st)) {
+        e->content = content;
+        return;
+    }
+    free(content);
+}
+
+/* Whether the entry is the file that the path leads to. */
+static bool is_current(struct file_cache *cache, struct cached_file *e)
+{
+    /* Everybody who is being answered in this turn asked before it was compared. */
+    if (e->checked == loop_epoch(cache->loop))
+        return true;
+    clock_gettime(CLOCK_REALTIME_COARSE, &e->file.before);
+    if (!holds(cache->root, e))
+        return false;
+    e->checked = loop_epoch(cache->loop);
+    return true;
+}
+
 int file_cache_open(struct task *t, struct file_cache *cache, struct span path,
                     struct file *ret_file)
 {
     bool fits = path.len > 0 && path.len < FILE_CACHE_PATH_BYTES;
     struct cached_file *e = entry_for(cache, path);
 
-    if (fits && span_equal(span_of(e->path, e->path_bytes), path) && holds(cache->root, e)) {
+    if (fits && span_equal(span_of(e->path, e->path_bytes), path) && is_current(cache, e)) {
+        if (!e->content)
+            remember(e);
         e->users++;
         e->fresh = true;
         *ret_file = e->file;
+        ret_file->content = e->content;
         ret_file->cached = e;
         return 0;
     }
@@ -117,4 +158,20 @@ void file_cache_close(struct file *file)
         file->cached->users--;
     else if (file->fd >= 0)
         close(file->fd);
+}
+
+struct span file_cache_fields(const struct file *file)
+{
+    return file->cached ? span_of(file->cached->fields, file->cached->fields_bytes)
+                        : (struct span){0};
+}
+
+void file_cache_keep_fields(struct file *file, struct span fields)
+{
+    struct cached_file *e = file->cached;
+
+    if (!e || fields.len > sizeof(e->fields))
+        return;
+    memcpy(e->fields, fields.data, fields.len);
+    e->fields_bytes = (uint16_t)fields.len;
 }

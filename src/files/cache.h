@@ -6,6 +6,11 @@
  * every folder on the way to it stays in the kernel's memory, so that statx does not wait for a
  * disk. A file that nobody asks for is closed after FILE_CACHE_KEEP_MS: a removed one gives its
  * space back, and a disk can be unmounted.
+ *
+ * Of a small file that is asked for again the bytes are kept too, and the fields that describe it.
+ * They are as good as the open file, for a file whose bytes change has a new ctime, once its old
+ * one is past the grain of the clock (ETAG_YOUNG_MS). One who writes through a mapping is the
+ * exception: the kernel notes such changes late, and so they are seen when the file is closed here.
  */
 #pragma once
 
@@ -16,14 +21,20 @@ enum {
     FILE_CACHE_ENTRIES = 64,     /* a power of two */
     FILE_CACHE_PATH_BYTES = 256, /* longer paths are not kept */
     FILE_CACHE_KEEP_MS = 2 * 1000,
+    FILE_CACHE_CONTENT_BYTES = 16 * 1024, /* of files up to this size */
+    FILE_CACHE_FIELDS_BYTES = 512,
 };
 
 struct cached_file {
     struct file file;
     unsigned users;      /* requests that read from it now */
     bool fresh;          /* used since the timer looked last */
+    uint64_t checked;    /* loop_epoch() when it was compared with what the path leads to */
+    char *content;       /* or NULL */
     uint16_t path_bytes; /* 0: empty */
+    uint16_t fields_bytes;
     char path[FILE_CACHE_PATH_BYTES];
+    char fields[FILE_CACHE_FIELDS_BYTES];
 };
 
 struct file_cache {
@@ -41,3 +52,8 @@ void file_cache_finish(struct file_cache *cache);
 int file_cache_open(struct task *t, struct file_cache *cache, struct span path,
                     struct file *ret_file);
 void file_cache_close(struct file *file);
+
+/* Fields of a response that describe a file whose content is remembered: what was kept last, or "".
+ */
+struct span file_cache_fields(const struct file *file);
+void file_cache_keep_fields(struct file *file, struct span fields);

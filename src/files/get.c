@@ -5,6 +5,8 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include "files/cache.h"
+#include "files/etag.h"
 #include "files/send.h"
 #include "http/conditional.h"
 #include "http/date.h"
@@ -19,45 +21,6 @@ enum {
     PART_HEAD_BYTES = 512,
 };
 
-static int64_t age_ms(const struct timespec *now, const struct timespec *then)
-{
-    return (now->tv_sec - then->tv_sec) * 1000 + (now->tv_nsec - then->tv_nsec) / 1000000;
-}
-
-static char *put_hex(char *at, uint64_t value)
-{
-    static const char digits[] = "0123456789abcdef";
-    int shift = 60;
-
-    while (shift > 0 && value >> shift == 0)
-        shift -= 4;
-    for (; shift >= 0; shift -= 4)
-        *at++ = digits[value >> shift & 15];
-    return at;
-}
-
-struct span etag_format(const struct stat *st, const struct timespec *now, char out[ETAG_BYTES])
-{
-    int64_t age = age_ms(now, &st->st_ctim);
-    char *at = out;
-
-    /* A ctime in the future (the clock was set back) proves nothing either. */
-    if (age < ETAG_YOUNG_MS) {
-        *at++ = 'W';
-        *at++ = '/';
-    }
-    *at++ = '"';
-    at = put_hex(at, st->st_ino);
-    *at++ = '-';
-    at = put_hex(at, (uint64_t)st->st_size);
-    *at++ = '-';
-    at = put_hex(at, (uint64_t)st->st_mtim.tv_sec * 1000000000u + (uint64_t)st->st_mtim.tv_nsec);
-    *at++ = '-';
-    at = put_hex(at, (uint64_t)st->st_ctim.tv_sec * 1000000000u + (uint64_t)st->st_ctim.tv_nsec);
-    *at++ = '"';
-    return span_of(out, (size_t)(at - out));
-}
-
 /* What the fields of the response say of the file. */
 struct description {
     struct span type, name;
@@ -70,18 +33,17 @@ struct description {
 static void describe(const struct file *file, const struct mime_table *mime, struct span name,
                      struct description *d)
 {
-    struct timespec now;
+    const struct timespec *now = &file->before;
 
-    clock_gettime(CLOCK_REALTIME, &now);
     d->type = mime_lookup(mime, name);
     d->name = name;
-    d->etag = etag_format(&file->st, &now, d->etag_bytes);
+    d->etag = etag_format(&file->st, now, d->etag_bytes);
     d->validators = (struct validators){
         .exists = true,
         .etag = d->etag,
         /* Never later than Date (RFC 9110 section 8.8.2.1). */
-        .mtime = file->st.st_mtim.tv_sec < now.tv_sec ? file->st.st_mtim.tv_sec : now.tv_sec,
-        .now = now.tv_sec,
+        .mtime = file->st.st_mtim.tv_sec < now->tv_sec ? file->st.st_mtim.tv_sec : now->tv_sec,
+        .now = now->tv_sec,
     };
 }
 
@@ -124,20 +86,43 @@ static int respond_unsatisfiable(struct task *t, struct exchange *x, uint64_t si
     return exchange_error(t, x, 416, SPAN(""));
 }
 
-static int respond_whole(struct task *t, struct exchange *x, const struct file *file,
-                         struct description *d)
+static int send_whole(struct task *t, struct exchange *x, const struct file *file)
 {
     uint64_t size = (uint64_t)file->st.st_size;
 
-    exchange_status(x, 200);
-    exchange_field(x, SPAN("Content-Type"), d->type);
-    exchange_field(x, SPAN("Accept-Ranges"), SPAN("bytes"));
-    put_validators(x, d);
-    put_precautions(x, d);
     int r = exchange_begin(t, x, size);
     if (r == 0)
         r = file_send(t, x, file, 0, size);
     return r < 0 ? r : exchange_end(t, x);
+}
+
+static int respond_whole(struct task *t, struct exchange *x, struct file *file,
+                         struct description *d)
+{
+    exchange_status(x, 200);
+    size_t begun = x->fields.len;
+    exchange_field(x, SPAN("Content-Type"), d->type);
+    exchange_field(x, SPAN("Accept-Ranges"), SPAN("bytes"));
+    put_validators(x, d);
+    put_precautions(x, d);
+    if (file->content && !x->request.query.data)
+        file_cache_keep_fields(file, span_skip(buf_span(&x->fields), begun));
+    return send_whole(t, x, file);
+}
+
+/* Nothing in the request that the answer would depend on. */
+static bool is_simple(const struct request *q)
+{
+    return !q->query.data && !q->range.data && !q->if_match.data && !q->if_none_match.data &&
+           !q->if_modified_since.data && !q->if_unmodified_since.data;
+}
+
+/* A file whose bytes and fields are both remembered. */
+static int respond_from_memory(struct task *t, struct exchange *x, const struct file *file)
+{
+    exchange_status(x, 200);
+    exchange_fields(x, file_cache_fields(file));
+    return send_whole(t, x, file);
 }
 
 static int respond_range(struct task *t, struct exchange *x, const struct file *file,
@@ -209,13 +194,15 @@ static int respond_ranges(struct task *t, struct exchange *x, const struct file 
 }
 
 static int respond(struct task *t, struct exchange *x, const struct mime_table *mime,
-                   const struct file *file, struct span name)
+                   struct file *file, struct span name)
 {
     struct range ranges[LIMIT_RANGES];
     struct description d;
     size_t count = 0;
     int partial = 0;
 
+    if (file->content && file_cache_fields(file).len > 0 && is_simple(&x->request))
+        return respond_from_memory(t, x, file);
     describe(file, mime, name, &d);
     int status = conditional_evaluate(&x->request, &d.validators);
     if (status == 304)
@@ -241,31 +228,26 @@ static int refuse_unsettled(struct task *t, struct exchange *x)
     return exchange_error(t, x, 503, SPAN("The file is being changed. Try again in a moment."));
 }
 
-static bool same_time(const struct timespec *a, const struct timespec *b)
-{
-    return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
-}
-
 int file_get(struct task *t, struct exchange *x, const struct mime_table *mime, struct file *file,
              struct span name)
 {
     struct exchange_mark mark = exchange_mark(x);
+    struct timespec before;
     struct stat now;
 
     for (int tries = 1;; tries++) {
         int r = respond(t, x, mime, file, name);
-        if (r < 0 && r != -EIO)
+        if ((r < 0 && r != -EIO) || file->content)
             return r;
+        clock_gettime(CLOCK_REALTIME_COARSE, &before);
         int error = file_stat(file->fd, &now);
         if (error < 0)
             return error;
-        bool same_bytes =
-            r == 0 && now.st_size == file->st.st_size && same_time(&now.st_mtim, &file->st.st_mtim);
         /* The tag has the ctime in it too. */
-        if (same_bytes && same_time(&now.st_ctim, &file->st.st_ctim))
+        if (r == 0 && file_same(&now, &file->st))
             return 0;
         /* A file that lost its name to a new one has a new ctime and is whole all the same. */
-        if (same_bytes && now.st_nlink < file->st.st_nlink)
+        if (r == 0 && file_same_bytes(&now, &file->st) && now.st_nlink < file->st.st_nlink)
             return 0;
         if (!exchange_rewind(x, mark))
             return -ESTALE;
@@ -273,5 +255,6 @@ int file_get(struct task *t, struct exchange *x, const struct mime_table *mime, 
         if (tries == CHANGED_TRIES)
             return refuse_unsettled(t, x);
         file->st = now;
+        file->before = before;
     }
 }

@@ -95,6 +95,7 @@ int root_open(struct task *t, const struct root *root, struct span path, struct 
     struct file file = {.fd = -1, .fast = true};
 
     assert(path.data[path.len] == '\0');
+    clock_gettime(CLOCK_REALTIME_COARSE, &file.before);
     /* Another file system below the root may be a slow one: RESOLVE_NO_XDEV keeps us on ours. */
     int fd =
         root->fast ? open_below(root->fd, path.data, RESOLVE_CACHED | RESOLVE_NO_XDEV) : -EAGAIN;
@@ -119,6 +120,21 @@ int root_open(struct task *t, const struct root *root, struct span path, struct 
     }
     *ret_file = file;
     return 0;
+}
+
+static bool same_time(const struct timespec *a, const struct timespec *b)
+{
+    return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+bool file_same_bytes(const struct stat *a, const struct stat *b)
+{
+    return a->st_size == b->st_size && same_time(&a->st_mtim, &b->st_mtim);
+}
+
+bool file_same(const struct stat *a, const struct stat *b)
+{
+    return file_same_bytes(a, b) && same_time(&a->st_ctim, &b->st_ctim);
 }
 
 int status_from_errno(int error)

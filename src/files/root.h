@@ -7,6 +7,7 @@
 #pragma once
 
 #include <sys/stat.h>
+#include <time.h>
 
 #include "base/span.h"
 #include "rt/task.h"
@@ -21,6 +22,9 @@ struct file {
     int fd;
     bool fast; /* reads of cached data may be tried from the loop */
     struct stat st;
+    struct timespec
+        before;          /* CLOCK_REALTIME_COARSE, which time stamps are taken from, before `st` */
+    const char *content; /* all of it, where it is remembered; else NULL */
     struct cached_file *cached; /* NULL: the descriptor is the opener's */
 };
 
@@ -35,6 +39,10 @@ int root_open(struct task *t, const struct root *root, struct span path, struct 
 /* fstat(2) by its own system call: glibc makes newfstatat() of it, which costs a path look-up of
  * nothing and a run through the system call filter. Returns 0 or -errno. */
 int file_stat(int fd, struct stat *ret_stat);
+
+/* Whether two looks at a file saw the same bytes; and the same names and rights. */
+bool file_same_bytes(const struct stat *a, const struct stat *b);
+bool file_same(const struct stat *a, const struct stat *b);
 
 /* The status for an error of the file system: 403, 404, 414, 507, ... */
 int status_from_errno(int error);

@@ -39,6 +39,11 @@ void exchange_field(struct exchange *x, struct span name, struct span value)
     response_field(&x->fields, name, value);
 }
 
+void exchange_fields(struct exchange *x, struct span lines)
+{
+    buf_append(&x->fields, lines);
+}
+
 /* The request's head leaves the connection's input: from here on the request is ours to answer. */
 static void consume_head(struct exchange *x)
 {
@@ -469,12 +474,14 @@ static enum conn_after serve_requests(struct task *t, struct exchange *x)
 
 enum conn_after http_serve(struct task *t, struct conn *conn)
 {
-    struct exchange *x = malloc(sizeof(*x));
+    struct http *http = conn->server->http;
+    struct exchange *x = http->spare ? http->spare : malloc(sizeof(*x));
 
     if (!x)
         return CONN_BROKEN;
+    http->spare = NULL;
     x->conn = conn;
-    x->http = conn->server->http;
+    x->http = http;
     x->out = NULL;
     x->long_head = NULL;
     x->head = (struct span){0};
@@ -482,6 +489,9 @@ enum conn_after http_serve(struct task *t, struct conn *conn)
     if (x->out)
         chunk_give_back(&conn->server->chunks, x->out);
     forget_head(x);
-    free(x);
+    if (http->spare)
+        free(x);
+    else
+        http->spare = x;
     return after;
 }

@@ -24,6 +24,7 @@ struct http {
      * serving. */
     enum conn_after (*handle)(struct task *t, struct exchange *x);
     struct access_log *log; /* NULL: none */
+    struct exchange *spare; /* for the next connection that has something to say; NULL: none */
     bool server_field;      /* send "Server" */
     int64_t date_s;         /* the second that `date` says */
     char date[32];
@@ -89,6 +90,9 @@ int exchange_peek_body(struct task *t, struct exchange *x, size_t max, struct sp
 
 void exchange_status(struct exchange *x, int status);
 void exchange_field(struct exchange *x, struct span name, struct span value);
+
+/* Several at once, each complete with its end of line. */
+void exchange_fields(struct exchange *x, struct span lines);
 
 /* Completes the head. `length` is that of the body, or EXCHANGE_CHUNKED when it is not known (an
  * HTTP/1.0 peer then gets it until the connection closes). */

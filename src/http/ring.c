@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 int http_ring_init(struct http_ring *ring, struct server *server, const struct boot *boot,
@@ -32,4 +33,6 @@ void http_ring_finish(struct http_ring *ring)
     if (ring->http.log)
         access_log_finish(ring->http.log);
     ring->http.log = NULL;
+    free(ring->http.spare);
+    ring->http.spare = NULL;
 }

@@ -62,6 +62,7 @@ static void channel_event(struct io_watch *w, int result, struct span data)
     (void)result;
     do {
         r = channel_receive(s->channel, memory, sizeof(memory), &kind, &payload, fds, &fd_count);
+        loop_new_epoch(s->loop);
         if (r == 1) {
             s->role->message(s, kind, payload, fds, fd_count);
             explicit_bzero(memory, sizeof(struct message_header) + payload.len); /* keys */

@@ -55,6 +55,7 @@ struct loop {
     struct timer_wheel timers;
     struct list later; /* struct later */
     uint64_t now_ms;
+    uint64_t epoch; /* loop_epoch(); a new one each turn */
     bool stopped;
 
     void *stack_pointer; /* of the loop itself, while a task runs */

@@ -371,10 +371,12 @@ static int attempt(struct poller *p, const struct operation *op)
 
     switch (q->kind) {
     case IO_RECV:
+        loop_new_epoch(p->loop);
         r = recv(q->fd, (void *)(uintptr_t)q->data, len, MSG_DONTWAIT);
         break;
     case IO_RECV_LENT:
         len = p->lent_bytes;
+        loop_new_epoch(p->loop);
         r = recv(q->fd, p->lent, len, MSG_DONTWAIT);
         break;
     case IO_SEND:

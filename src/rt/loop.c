@@ -109,6 +109,7 @@ static int turn(struct loop *loop)
     int r = loop->backend->wait(loop->backend_state, sleep_ms);
     if (r < 0)
         return r;
+    loop->epoch++;
     /* Before anything runs: deadlines are set from it, and the sleep may have been long. */
     loop->now_ms = clock_ms();
     loop->backend->reap(loop->backend_state);
@@ -155,6 +156,16 @@ void loop_complete(struct loop *loop, uint64_t id, int result, bool more, struct
     if (!more)
         slot_release(&loop->slots, id);
     target->complete(target, result, more, data);
+}
+
+uint64_t loop_epoch(const struct loop *loop)
+{
+    return loop->epoch;
+}
+
+void loop_new_epoch(struct loop *loop)
+{
+    loop->epoch++;
 }
 
 uint64_t loop_now_ms(const struct loop *loop)

@@ -61,6 +61,13 @@ void later_init(struct later *later, void (*run)(struct later *later));
 void loop_later(struct loop *loop, struct later *later);
 void later_stop(struct later *later);
 
+/* Changes whenever bytes may have come in from outside: what was found out since it changed last is
+ * as new as everything that was asked before. */
+uint64_t loop_epoch(const struct loop *loop);
+
+/* To be called after having received something without io.h. */
+void loop_new_epoch(struct loop *loop);
+
 /* Gives memory back that only a burst needs: to be called now and then. Returns whether there is
  * none left to give. */
 bool loop_rest(struct loop *loop);

@@ -1,6 +1,6 @@
 #include "ui/listing_json.h"
 
-#include "files/get.h"
+#include "files/etag.h"
 #include "http/date.h"
 #include "http/escape.h"
 #include "http/uri.h"

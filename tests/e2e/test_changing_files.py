@@ -223,3 +223,64 @@ def test_small_files_are_always_consistent(server, change, sizes):
         stop.value = 1
         writer.join()
     assert len(seen) >= 50 and without_answer < asked / 10, (len(seen), asked, without_answer)
+
+
+# --- a file that is asked for again and again is remembered -------------------------------------------
+
+
+def write_in_place(path, content):
+    with open(path, "r+b", buffering=0) as file:
+        file.write(content)
+
+
+def write_beside(path, content):
+    with open(path + ".new", "wb") as file:
+        file.write(content)
+    own(path + ".new")
+    os.replace(path + ".new", path)
+
+
+@pytest.mark.parametrize("change", [write_in_place, write_beside], ids=["in place", "replaced"])
+@pytest.mark.parametrize("size", [1, 1024, 16 << 10, 40 << 10])
+def test_a_change_is_seen_at_once(server, change, size):
+    path = server.path("often.bin")
+    server.write("often.bin", b"-" * size)
+    os.chmod(server.dir, 0o777)
+    with server.connect() as one, server.connect() as other:
+        for number in range(30):
+            content = bytes([ord("a") + number % 26]) * size
+            change(path, content)
+            tags = set()
+            for _ in range(2):
+                for connection in (one, other):
+                    response = connection.request("GET", "/often.bin", auth=ALICE)
+                    assert response.body == content
+            time.sleep(0.03)  # from here its tag is strong, and it may be remembered
+            for _ in range(3):
+                for connection in (one, other):
+                    response = connection.request("GET", "/often.bin", auth=ALICE)
+                    assert response.body == content
+                    tags.add(response.field("ETag"))
+                    part = connection.request("GET", "/often.bin", auth=ALICE, fields={"Range": f"bytes={size - 1}-"})
+                    assert part.status == 206 and part.body == content[-1:]
+                    assert connection.request("HEAD", "/often.bin", auth=ALICE).field("Content-Length") == str(size)
+            assert len(tags) == 1 and not tags.pop().startswith("W/")
+            known = connection.request("GET", "/often.bin", auth=ALICE, fields={"If-None-Match": response.field("ETag")})
+            assert known.status == 304
+
+
+def test_a_remembered_file_is_gone_at_once(server):
+    server.write("often.bin", b"x" * 100)
+    time.sleep(0.03)
+    with server.connect() as connection:
+        for _ in range(5):
+            assert connection.request("GET", "/often.bin", auth=ALICE).status == 200
+        saved = connection.request("GET", "/often.bin?download", auth=ALICE)
+        assert saved.field("Content-Disposition").startswith("attachment")
+        assert connection.request("GET", "/often.bin", auth=ALICE).field("Content-Disposition") is None
+        os.chmod(server.path("often.bin"), 0o000)
+        assert connection.request("GET", "/often.bin", auth=ALICE).status == 403
+        os.chmod(server.path("often.bin"), 0o644)
+        assert connection.request("GET", "/often.bin", auth=ALICE).status == 200
+        os.unlink(server.path("often.bin"))
+        assert connection.request("GET", "/often.bin", auth=ALICE).status == 404
