@@ -32,7 +32,8 @@ static void move_to_front(struct input *in)
     in->sealed_end = plain_len + sealed_len;
 }
 
-static int reserve(struct input *in, size_t len)
+/* `first`: how much memory an input gets that has none. */
+static int reserve(struct input *in, size_t len, size_t first)
 {
     if (in->memory && in->capacity - in->sealed_end >= len)
         return 0;
@@ -40,7 +41,7 @@ static int reserve(struct input *in, size_t len)
         move_to_front(in);
     if (in->memory && in->capacity - in->sealed_end >= len)
         return 0;
-    size_t capacity = in->capacity ? in->capacity : INPUT_FIRST_BYTES;
+    size_t capacity = in->capacity ? in->capacity : first;
     while (capacity < in->sealed_end + len)
         capacity *= 2;
     if (capacity > INPUT_MAX_BYTES)
@@ -69,9 +70,9 @@ int input_make_room(struct input *in, bool is_tls, uint8_t **ret_data, size_t *r
     } else if (in->capacity > 0 && in->sealed_end - in->plain >= in->capacity / 2) {
         wanted = in->capacity / 2;
     }
-    int r = reserve(in, wanted);
+    int r = reserve(in, wanted, INPUT_FIRST_BYTES);
     if (r == -ENOBUFS)
-        r = reserve(in, 1);
+        r = reserve(in, 1, INPUT_FIRST_BYTES);
     if (r < 0)
         return r;
     *ret_data = in->memory + in->sealed_end;
@@ -91,7 +92,7 @@ int input_append(struct input *in, bool is_tls, struct span bytes)
 {
     if (bytes.len == 0)
         return 0;
-    int r = reserve(in, bytes.len);
+    int r = reserve(in, bytes.len, INPUT_SMALL_BYTES);
     if (r < 0)
         return r;
     memcpy(in->memory + in->sealed_end, bytes.data, bytes.len);

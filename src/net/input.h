@@ -20,6 +20,8 @@ struct input {
 
 enum {
     INPUT_FIRST_BYTES = 4 * 1024,
+    /* What is only a small request gets as much as malloc() has at hand without a search. */
+    INPUT_SMALL_BYTES = 1000,
     /* A request head, a login form behind it, and a whole record to be opened. */
     INPUT_MAX_BYTES = LIMIT_HEAD_BYTES + LIMIT_FORM_BYTES + TLS_RECORD_MAX + 1024,
 };
