@@ -15,7 +15,7 @@ from prepare import GIB, KIB, MIB
 from servers import running
 from tree import OWN, cpu_clock
 
-SETTLE_S = 3  # servers give back what a burst needed a little later
+SETTLE_S = 5  # servers give back what a burst needed a little later
 OTHERS_PERCENT = 10  # of the machine: more, and a measurement is made once more
 
 PROPFIND = b"""<?xml version="1.0" encoding="utf-8"?>

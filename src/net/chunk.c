@@ -1,6 +1,7 @@
 #include "net/chunk.h"
 
 #include <assert.h>
+#include <limits.h>
 #include <stdlib.h>
 
 static const size_t records_of[CHUNK_SIZES] = {CHUNK_SMALL_RECORDS, CHUNK_LARGE_RECORDS};
@@ -18,7 +19,8 @@ struct chunk *chunk_take(struct chunk_pool *pool, enum chunk_size size,
 
     if (c) {
         pool->free[size] = c->next_free;
-        pool->free_count[size]--;
+        if (--pool->free_count[size] < pool->free_least[size])
+            pool->free_least[size] = pool->free_count[size];
     } else {
         size_t record = TLS_PREFIX_MAX + TLS_PLAINTEXT_MAX + TLS_SUFFIX_MAX;
         c = malloc(sizeof(*c) + records_of[size] * record);
@@ -46,14 +48,33 @@ void chunk_give_back(struct chunk_pool *pool, struct chunk *c)
     pool->free_count[size]++;
 }
 
+static void free_some(struct chunk_pool *pool, int size, unsigned count)
+{
+    for (; count > 0 && pool->free[size]; count--) {
+        struct chunk *c = pool->free[size];
+        pool->free[size] = c->next_free;
+        pool->free_count[size]--;
+        free(c);
+    }
+}
+
 void chunk_pool_finish(struct chunk_pool *pool)
 {
     for (int size = 0; size < CHUNK_SIZES; size++)
-        while (pool->free[size]) {
-            struct chunk *c = pool->free[size];
-            pool->free[size] = c->next_free;
-            free(c);
-        }
+        free_some(pool, size, UINT_MAX);
+}
+
+bool chunk_pool_rest(struct chunk_pool *pool)
+{
+    bool rested = true;
+
+    for (int size = 0; size < CHUNK_SIZES; size++) {
+        rested &= pool->free_least[size] == 0;
+        free_some(pool, size, pool->free_least[size]);
+        pool->free_least[size] = pool->free_count[size];
+        rested &= pool->free_count[size] == 0;
+    }
+    return rested;
 }
 
 static uint8_t *payload_at(const struct chunk *c, size_t offset)

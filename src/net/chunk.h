@@ -37,6 +37,7 @@ enum {
 struct chunk_pool {
     struct chunk *free[CHUNK_SIZES];
     unsigned free_count[CHUNK_SIZES];
+    unsigned free_least[CHUNK_SIZES]; /* since the last rest: so many were not needed */
 };
 
 /* An empty chunk laid out for `session` (NULL: no TLS); NULL when memory is short. */
@@ -44,6 +45,9 @@ struct chunk *chunk_take(struct chunk_pool *pool, enum chunk_size size,
                          const struct tls_session *session);
 void chunk_give_back(struct chunk_pool *pool, struct chunk *c);
 void chunk_pool_finish(struct chunk_pool *pool);
+
+/* Frees what has not been needed since the last call. Returns whether there was nothing. */
+bool chunk_pool_rest(struct chunk_pool *pool);
 
 size_t chunk_room(const struct chunk *c);
 

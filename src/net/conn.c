@@ -208,6 +208,7 @@ static int conn_handshake(struct task *t, struct conn *conn)
     int r = handshake_create(conn->server->tls, &h);
     if (r < 0)
         return r;
+    conn->server->handshakes++;
     buf_init_growing(&out, FLIGHT_BYTES_MAX);
     r = shake_hands(t, conn, h, &out);
     if (r == 0)
@@ -216,6 +217,9 @@ static int conn_handshake(struct task *t, struct conn *conn)
     task_set_deadline(t, TIMER_NEVER);
     buf_finish(&out);
     handshake_destroy(h);
+    conn->server->handshakes--;
+    if (!list_empty(&conn->server->hellos))
+        loop_later(conn->server->loop, &conn->server->hello_turn);
     return r;
 }
 

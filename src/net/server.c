@@ -1,6 +1,7 @@
 #include "net/server.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <unistd.h>
@@ -171,6 +172,8 @@ void server_add(struct server *s, struct conn *conn)
     conn->address_bucket = address_bucket(&conn->approval.peer);
     s->conns_by_address[conn->address_bucket]++;
     s->conn_count++;
+    if (s->conn_count > s->conns_peak)
+        s->conns_peak = s->conn_count;
     if (!s->rest_timer.queued)
         timer_set(loop_timers(s->loop), &s->rest_timer, loop_now_ms(s->loop) + SERVER_REST_MS);
     if ((uint64_t)s->conn_count * 100 > (uint64_t)s->conn_max * SERVER_CROWDED_PERCENT)
@@ -221,14 +224,50 @@ void server_drain(struct server *s, uint32_t grace_ms)
     stop_when_drained(s);
 }
 
+static void begin_one(struct server *s)
+{
+    conn_begin_handshake(container_of(s->hellos.next, struct conn, link));
+}
+
 static void begin_handshakes(struct later *later)
 {
     struct server *s = container_of(later, struct server, hello_turn);
 
-    for (unsigned i = 0; i < SERVER_HELLOS_PER_TURN && !list_empty(&s->hellos); i++)
-        conn_begin_handshake(container_of(s->hellos.next, struct conn, link));
-    if (!list_empty(&s->hellos))
+    for (unsigned i = 0; i < SERVER_HELLOS_PER_TURN && !list_empty(&s->hellos) &&
+                         s->handshakes < SERVER_HANDSHAKES_EASY;
+         i++)
+        begin_one(s);
+    if (list_empty(&s->hellos))
+        return;
+    if (s->handshakes < SERVER_HANDSHAKES_EASY)
         loop_later(s->loop, later);
+    else if (!s->hello_timer.queued)
+        timer_set(loop_timers(s->loop), &s->hello_timer,
+                  loop_now_ms(s->loop) + SERVER_HELLO_PAUSE_MS);
+}
+
+/* Those under way do not get done: others are let in all the same. */
+static void hello_expired(struct timer *timer)
+{
+    struct server *s = container_of(timer, struct server, hello_timer);
+
+    if (!list_empty(&s->hellos))
+        begin_one(s);
+    loop_later(s->loop, &s->hello_turn);
+}
+
+/* Returns whether nothing is left to give. */
+static bool give_back_memory(struct server *s)
+{
+    bool rested = loop_rest(s->loop);
+
+    rested &= chunk_pool_rest(&s->chunks);
+    /* A burst leaves the heap full of holes. */
+    if (s->conns_peak >= s->conn_count + SERVER_GIVE_BACK_CONNS) {
+        malloc_trim(0);
+        s->conns_peak = s->conn_count;
+    }
+    return rested;
 }
 
 /* Once in a while: what has become idle gives back what it can make again, listeners that ended are
@@ -249,7 +288,7 @@ static void rest_expired(struct timer *timer)
         if (!io_watch_armed(&s->listeners[i].watch) &&
             io_watch_accept(s->loop, &s->listeners[i].watch, s->listeners[i].fd) < 0)
             accepting = false;
-    bool rested = loop_rest(s->loop);
+    bool rested = give_back_memory(s);
     if (!accepting || !rested || !list_empty(&s->idle))
         timer_set(loop_timers(s->loop), &s->rest_timer, now_ms + SERVER_REST_MS);
 }
@@ -266,6 +305,7 @@ void server_init(struct server *s, struct loop *loop, const struct conn_role *ro
     list_init(&s->hellos);
     list_init(&s->busy);
     later_init(&s->hello_turn, begin_handshakes);
+    timer_init(&s->hello_timer, hello_expired);
     slot_table_init(&s->parked);
     timer_init(&s->rest_timer, rest_expired);
     timer_init(&s->drain_timer, drain_expired);
@@ -275,6 +315,7 @@ void server_finish(struct server *s)
 {
     timer_stop(loop_timers(s->loop), &s->rest_timer);
     timer_stop(loop_timers(s->loop), &s->drain_timer);
+    timer_stop(loop_timers(s->loop), &s->hello_timer);
     later_stop(&s->hello_turn);
     slot_table_finish(&s->parked);
     chunk_pool_finish(&s->chunks);

@@ -52,6 +52,8 @@ struct server {
     unsigned listener_count;
 
     struct list idle;         /* longest waiting first */
+    unsigned handshakes;      /* begun and not done */
+    unsigned conns_peak;      /* since memory was given back */
     struct list hellos;       /* with the first bytes of a handshake; first come, first served */
     struct list busy;         /* with a task, or parked */
     struct slot_table parked; /* connections that wait for a verdict, by the token it will name */
@@ -62,6 +64,7 @@ struct server {
     uint32_t idle_ms;  /* how long a connection may wait for its next request */
 
     struct later hello_turn;
+    struct timer hello_timer;
     struct chunk_pool chunks;
     struct timer rest_timer; /* connections that stay idle give more memory back */
     struct timer drain_timer;
@@ -70,14 +73,20 @@ struct server {
 
 enum {
     /* Lent receive buffers per ring and the size of each: they are copied from at once. */
-    SERVER_RECV_BUFFERS = 256,
-    SERVER_RECV_BUFFER_BYTES = 4 * 1024,
+    SERVER_RECV_BUFFERS = 128,
+    SERVER_RECV_BUFFER_BYTES = 2 * 1024,
     /* A connection that has been idle this long frees its cipher contexts too. */
     SERVER_REST_MS = 2 * 1000,
     /* Handshakes that begin per turn of the loop. Each is 0.2 ms of arithmetic, and 40 KiB until it
      * is done; so those that have begun, and everybody else's requests, go first, and a burst of a
      * thousand connections does not take the memory of a thousand handshakes. */
     SERVER_HELLOS_PER_TURN = 4,
+    /* With more than this many under way, new ones begin one in SERVER_HELLO_PAUSE_MS: as fast as
+     * anybody needs, and slow enough for those under way to be done. */
+    SERVER_HANDSHAKES_EASY = 64,
+    SERVER_HELLO_PAUSE_MS = 1,
+    /* So many connections less than there were, and what they took is given back. */
+    SERVER_GIVE_BACK_CONNS = 64,
     /* Eviction begins at this share of conn_max. */
     SERVER_CROWDED_PERCENT = 80,
     /* How many of the longest waiting connections are compared for the crowdest address. */

@@ -32,7 +32,7 @@ enum {
     /* Stacks that a loop keeps for the next tasks: a burst of connections shall not map and unmap
      * one each (6 us). After a quiet second or two only TASK_STACKS_RESTING are kept. */
     TASK_STACKS_POOLED = 1024,
-    TASK_STACKS_RESTING = 16,
+    TASK_STACKS_RESTING = 4,
 };
 
 /* Starts fn(t, arg) at once, on the loop's thread: it has run to its first suspension, or to its
