@@ -34,7 +34,10 @@ static int start(struct loop *loop, uint64_t id, const struct io_request *reques
     return r;
 }
 
-static void op_start(struct task *t, struct io_op *op, const struct io_request *request)
+/* Not inlined: gcc 14 would see a local variable go into the task's list, and not that io_await()
+ * returns only when it has left it. */
+__attribute__((noinline)) static void op_start(struct task *t, struct io_op *op,
+                                               const struct io_request *request)
 {
     struct loop *loop = t->loop;
 

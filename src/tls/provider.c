@@ -249,19 +249,19 @@ static int provider_start(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *c
 
 static struct {
     pthread_once_t once;
-    bool loaded;
-} provider = {.once = PTHREAD_ONCE_INIT};
+    OSSL_PROVIDER *theirs, *ours; /* never unloaded */
+} providers = {.once = PTHREAD_ONCE_INIT};
 
 static void load(void)
 {
     /* Asking for one by name keeps OpenSSL from taking its own by itself. */
-    provider.loaded = OSSL_PROVIDER_load(NULL, "default") &&
-                      OSSL_PROVIDER_add_builtin(NULL, "fastfile", provider_start) == 1 &&
-                      OSSL_PROVIDER_load(NULL, "fastfile");
+    providers.theirs = OSSL_PROVIDER_load(NULL, "default");
+    if (OSSL_PROVIDER_add_builtin(NULL, "fastfile", provider_start) == 1)
+        providers.ours = OSSL_PROVIDER_load(NULL, "fastfile");
 }
 
 int provider_load(void)
 {
-    pthread_once(&provider.once, load);
-    return provider.loaded ? 0 : -ENOTSUP;
+    pthread_once(&providers.once, load);
+    return providers.theirs && providers.ours ? 0 : -ENOTSUP;
 }
