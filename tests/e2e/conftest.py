@@ -7,7 +7,33 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(__file__))
 
+import machine  # noqa: E402
 import server as server_module  # noqa: E402
+
+
+NOT_IN_THE_VM = {
+    "test_browser": "a browser is slow enough",
+    "test_load": "it measures",
+    "test_sandbox": "a debugger would have to be inside",
+}
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if reason := NOT_IN_THE_VM.get(item.module.__name__):
+            item.add_marker(machine.not_in_the_vm(reason))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def the_kernel_has_sealed():
+    """With FASTFILE_TLS=kernel: that the kernel has indeed done it, and has never failed."""
+    before = machine.kernel_tls_counters()
+    yield
+    if server_module.TLS_MODE == "kernel":
+        after = machine.kernel_tls_counters()
+        print(f"/proc/net/tls_stat: {after}")
+        assert after.get("TlsTxSw", 0) > before.get("TlsTxSw", 0), "no connection was sealed by the kernel"
+        assert after["TlsDecryptError"] == 0
 
 
 def pytest_sessionfinish():

@@ -1,6 +1,7 @@
 """What /proc says about the server's processes."""
-import os
 import re
+
+from machine import open, os
 
 ROLES = ("gate", "home", "hasher")
 

@@ -1,33 +1,30 @@
 """Starts the real server in a folder of its own, and watches how it ends."""
 import contextlib
-import os
-import pwd
+import os as host
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 
+import machine
 import processes
 from client import ClosedEarly, Connection, trusting_context, wait_for
+from machine import IN_VM, IS_ROOT, USER, free_port, open, os  # noqa: F401
 
-PROJECT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
-SANITIZER = os.environ.get("FASTFILE_SANITIZER", "")
+PROJECT = host.path.abspath(host.path.join(host.path.dirname(__file__), "..", ".."))
+SANITIZER = host.environ.get("FASTFILE_SANITIZER", "")
 # How much longer than usual things may take.
-SLOW = {"": 1, "address": 4, "thread": 10}[SANITIZER]
+SLOW = 6 if IN_VM else {"": 1, "address": 4, "thread": 10}[SANITIZER]
+# user, kernel: where records are sealed; empty is what the server chooses itself.
+TLS_MODE = host.environ.get("FASTFILE_TLS", "")
 
 # What every server is told to use, unless the test itself says it: "epoll", "uring"; None: nothing is said.
-IO = os.environ.get("FASTFILE_IO") or None
+IO = host.environ.get("FASTFILE_IO") or None
 
 ALICE = ("alice", "wonderland")
 BOB = ("bob", "builder")  # read-only
-
-IS_ROOT = os.geteuid() == 0
-# Whoever runs the suite, the server is an ordinary user's. (Not nobody: that is also the name of whoever
-# has no number in a user namespace.)
-USER = pwd.getpwnam("daemon") if IS_ROOT else pwd.getpwuid(os.geteuid())
 
 SANITIZER_REPORT = re.compile(
     r"ERROR: (Address|Leak)Sanitizer|LeakSanitizer has encountered|WARNING: ThreadSanitizer|runtime error:|SUMMARY: \w+Sanitizer|"
@@ -40,16 +37,7 @@ SANITIZER_OPTIONS = {
 }
 
 
-EXECUTABLE_COPY = os.path.join(tempfile.gettempdir(), f"fastfile-e2e-{os.getpid()}")
-
-
-def free_port():
-    """A port nobody has, by asking for one; from below the range that connections take theirs from."""
-    while True:
-        port = 20000 + int.from_bytes(os.urandom(2), "big") % 10000
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
+EXECUTABLE_COPY = host.path.join(tempfile.gettempdir(), f"fastfile-e2e-{host.getpid()}")
 
 
 def own(path):
@@ -64,6 +52,8 @@ def own(path):
 
 def executable():
     """The binary, where the server's user can reach it whatever the checkout's rights are."""
+    if IN_VM:
+        return "/usr/local/bin/fastfile"  # tests/vm/boot has put it there
     path = os.environ.get("FASTFILE") or os.path.join(PROJECT, "build", "fastfile")
     if not os.path.exists(path):
         raise FileNotFoundError(f"{path} is not there; ./test builds it, or set FASTFILE")
@@ -87,7 +77,7 @@ class Server:
 
     def __init__(self, *options, users="default", plain=False, as_root=False, listen=None, start=True,
                  environment=None, dir_name="files", wrapper=()):
-        self.base = tempfile.mkdtemp(prefix="fastfile-")
+        self.base = machine.make_folder("fastfile-")
         os.chmod(self.base, 0o755)
         self.dir = os.path.join(self.base, dir_name)
         self.log_path = os.path.join(self.base, "log")
@@ -118,6 +108,8 @@ class Server:
         self.options = [*options]
         if plain:
             self.options.append("--plain")
+        elif TLS_MODE:
+            self.options += ["--tls", TLS_MODE]
         if users == "default":
             users = {ALICE[0]: (ALICE[1], False), BOB[0]: (BOB[1], True)}
         for name, (password, read_only) in (users or {}).items():
@@ -136,9 +128,8 @@ class Server:
 
     def run(self, *arguments, timeout=30, **options):
         """Runs the program to its end, as the server's user, and returns what it said."""
-        return subprocess.run([*self.wrapper, executable(), *arguments], env=self.environment, cwd=self.base, text=True,
-                              capture_output=True, timeout=timeout * SLOW, check=False, **self.identity(),
-                              **options)
+        return machine.run([*self.wrapper, executable(), *arguments], self.environment, self.base, self.identity(),
+                           timeout * SLOW, **options)
 
     def passwd(self, name, password, read_only=False):
         arguments = ["passwd", "--users", self.users_path] + ["--read-only"] * read_only + [name]
@@ -152,10 +143,8 @@ class Server:
 
     def launch(self):
         """Starts the program; does not wait."""
-        log = open(self.log_path, "ab")  # the process keeps it
-        self.process = subprocess.Popen(self.command(), env=self.environment, cwd=self.base, stdout=self.stdout or log,
-                                        stderr=log, stdin=subprocess.DEVNULL, **self.identity())
-        log.close()
+        self.process = machine.start(self.command(), self.environment, self.base, self.log_path, self.identity(),
+                                     stdout=self.stdout)
 
     def start(self):
         self.launch()
@@ -174,7 +163,7 @@ class Server:
         self.launch()
         try:
             code = self.process.wait(15 * SLOW)
-        except subprocess.TimeoutExpired:
+        except machine.TimeoutExpired:
             self.kill()
             raise AssertionError(f"started although it should not:\n{self.log()}") from None
         self.process = None
@@ -191,7 +180,7 @@ class Server:
         self.signal(signal.SIGTERM)
         try:
             code = self.process.wait(15 + 10 * SLOW)
-        except subprocess.TimeoutExpired:
+        except machine.TimeoutExpired:
             self.kill()
             raise AssertionError(f"did not end after SIGTERM; its log:\n{self.log()}") from None
         self.process = None
@@ -216,7 +205,7 @@ class Server:
         finally:
             if self.process:
                 self.kill()
-            shutil.rmtree(self.base, ignore_errors=True)
+            machine.remove_folder(self.base)
 
     # --- what it says ---
 

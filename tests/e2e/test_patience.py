@@ -1,12 +1,12 @@
 """Who waits for whom: answers are not withheld or lost, nobody is starved, nobody may wait for ever."""
 import contextlib
-import os
 import socket
 import threading
 import time
 
 import pytest
 from client import wait_for
+from machine import open, os
 from server import SLOW, Server
 
 

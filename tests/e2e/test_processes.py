@@ -1,5 +1,4 @@
 """The three processes: how they start, fail to start, die, come back, reload and end."""
-import os
 import re
 import signal
 import socket
@@ -9,6 +8,7 @@ import time
 import pytest
 import processes
 from client import ClosedEarly, basic, wait_for
+from machine import not_in_the_vm, open, os
 from server import ALICE, BOB, SLOW, free_port, own
 
 
@@ -148,6 +148,7 @@ def test_an_idle_server_ends_at_once(make_server, number):
         assert time.monotonic() - started < 2 * SLOW
 
 
+@not_in_the_vm("QEMU takes connections that the server refuses")
 def test_sigterm_lets_a_download_finish(make_server):
     server = make_server()
     size = 32 << 20
@@ -248,6 +249,7 @@ def refused(server, *patterns):
         assert re.search(pattern, message, re.I), f"{pattern!r} is not in {message!r}"
 
 
+@not_in_the_vm("it takes a port of this machine")
 def test_port_taken(make_server):
     server = make_server(start=False)
     with socket.socket() as other:
@@ -407,6 +409,7 @@ def test_where_it_can_be_reached_is_printed(server):
     assert re.search(rf"https://\S*:{server.port}\b", server.log())
 
 
+@not_in_the_vm("QEMU forwards IPv4 only")
 @pytest.mark.parametrize("address", ["127.0.0.1:{}", "[::1]:{}"])
 def test_several_addresses(make_server, address):
     port = free_port()

@@ -3,10 +3,10 @@
 The files are sparse, with a stamp at the start of each MiB, so that they cost no disk and yet nothing can change places.
 """
 import hashlib
-import os
 import subprocess
 
 import pytest
+from machine import open, os
 from server import ALICE, SLOW, own
 
 MIB = 1 << 20

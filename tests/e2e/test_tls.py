@@ -1,6 +1,5 @@
 """TLS as real clients speak it, and as nobody should: versions, suites, splits, garbage, resumption, ends."""
 import hashlib
-import os
 import re
 import socket
 import ssl
@@ -9,6 +8,7 @@ import time
 
 import pytest
 from client import ClosedEarly, Connection, basic, trusting_context, wait_for
+from machine import open, os
 from server import ALICE, SLOW
 
 BIG = int(os.environ.get("FASTFILE_BIG_MIB", "64")) << 20
