@@ -5,6 +5,7 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -122,9 +123,28 @@ static void explain(const struct listen_address *l, int error)
     }
 }
 
+enum {
+    /* A port is free only some milliseconds after a server with io_uring was killed: the kernel
+     * takes its rings down in the background. */
+    TAKEN_TRIES = 10,
+    TAKEN_WAIT_MS = 50,
+};
+
+static int probe_patiently(struct listen_address *l)
+{
+    const struct timespec pause = {.tv_nsec = TAKEN_WAIT_MS * 1000 * 1000};
+    int r = probe(l);
+
+    for (int tries = 1; r == -EADDRINUSE && tries < TAKEN_TRIES; tries++) {
+        nanosleep(&pause, NULL);
+        r = probe(l);
+    }
+    return r;
+}
+
 static int probe_address(struct listen_address *l)
 {
-    int r = probe(l);
+    int r = probe_patiently(l);
 
     if ((r == -EAFNOSUPPORT || r == -EADDRNOTAVAIL) && l->is_default) {
         fall_back_to_ipv4(l);

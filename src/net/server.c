@@ -16,6 +16,17 @@ enum {
     DRAIN_RETRY_MS = 500,
 };
 
+/* An accept that is still under way would keep the port for a while after the process has ended. */
+static void stop_when_drained(struct server *s)
+{
+    if (!s->draining || s->conn_count > 0)
+        return;
+    for (unsigned i = 0; i < s->listener_count; i++)
+        if (io_watch_armed(&s->listeners[i].watch))
+            return;
+    loop_stop(s->loop);
+}
+
 /* --- listening --- */
 
 static void listener_event(struct io_watch *w, int result, struct span data)
@@ -32,7 +43,9 @@ static void listener_event(struct io_watch *w, int result, struct span data)
     }
     /* Multishot ends with an error (no descriptor left) or when the queue overflowed. The rest
      * timer tries again: at once would spin. */
-    if (!io_watch_armed(w) && !s->draining)
+    if (!io_watch_armed(w) && s->draining)
+        stop_when_drained(s);
+    else if (!io_watch_armed(w))
         timer_set(loop_timers(s->loop), &s->rest_timer, loop_now_ms(s->loop) + ACCEPT_RETRY_MS);
 }
 
@@ -179,12 +192,6 @@ void server_add(struct server *s, struct conn *conn)
     if ((uint64_t)s->conn_count * 100 > (uint64_t)s->conn_max * SERVER_CROWDED_PERCENT)
         evict_one(s);
     list_append(&s->busy, &conn->link);
-}
-
-static void stop_when_drained(struct server *s)
-{
-    if (s->draining && s->conn_count == 0)
-        loop_stop(s->loop);
 }
 
 void server_remove(struct server *s, struct conn *conn)

@@ -113,7 +113,7 @@ def test_a_body_that_trickles_is_cut_off(server):
             "Content-Type": "application/x-www-form-urlencoded", "Content-Length": "1000"})
         started = time.monotonic()
         with contextlib.suppress(OSError):
-            while time.monotonic() - started < 60 * SLOW and not connection.is_closed(within=1):
+            while time.monotonic() - started < 60 * SLOW and not connection.is_closed(within=1, politely=False):
                 connection.send(b"x")
         assert 25 < time.monotonic() - started < 45 * SLOW
 

@@ -1,4 +1,4 @@
-"""Runs a program where io_uring is forbidden, as Docker's default profile forbids it: without_io_uring.py PROGRAM..."""
+"""Runs a program where io_uring is forbidden, as Docker's default profile forbids it; the arguments are the program and its own."""
 import ctypes
 import errno
 import os
