@@ -12,8 +12,8 @@
  * close on open descriptors. */
 static const struct seccomp_call base_calls[] = {
     {.name = "brk"},
-    {"mmap", true, 2, PROT_EXEC, 0},
-    {"mprotect", true, 2, PROT_EXEC, 0},
+    {"mmap", true, 2, PROT_EXEC, 0, 0},
+    {"mprotect", true, 2, PROT_EXEC, 0, 0},
     {.name = "mremap"},
     {.name = "munmap"},
     {.name = "madvise"},
@@ -84,11 +84,12 @@ static int allow(scmp_filter_ctx filter, struct seccomp_list list)
         int number = resolve(c->name);
         if (number < 0) /* another architecture's, or newer than libseccomp */
             continue;
-        int error =
-            c->conditional
-                ? seccomp_rule_add(filter, SCMP_ACT_ALLOW, number, 1,
-                                   SCMP_CMP(c->argument, SCMP_CMP_MASKED_EQ, c->mask, c->value))
-                : seccomp_rule_add(filter, SCMP_ACT_ALLOW, number, 0);
+        const struct scmp_arg_cmp conditions[] = {
+            SCMP_CMP(c->argument, SCMP_CMP_MASKED_EQ, c->mask, c->value),
+            SCMP_CMP(c->argument + 1, SCMP_CMP_MASKED_EQ, UINT32_MAX, c->next),
+        };
+        unsigned count_of = !c->conditional ? 0 : c->next ? 2 : 1;
+        int error = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, number, count_of, conditions);
         if (error < 0)
             return error;
     }
@@ -98,7 +99,7 @@ static int allow(scmp_filter_ctx filter, struct seccomp_list list)
 static int fill_in(scmp_filter_ctx filter, const struct seccomp_list *lists, size_t count)
 {
     /* abort() signals this process; others stay out of reach. */
-    struct seccomp_call abort_call = {"tgkill", true, 0, UINT32_MAX, (uint32_t)getpid()};
+    struct seccomp_call abort_call = {"tgkill", true, 0, UINT32_MAX, (uint32_t)getpid(), 0};
     int error;
 
     if ((error = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1)) < 0 ||

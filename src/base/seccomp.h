@@ -9,12 +9,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A system call that is allowed: always, or only where (argument & mask) == value. */
+/* A system call that is allowed: always, or only where (argument & mask) == value, and where the
+ * argument behind that one is `next`, if that is set. */
 struct seccomp_call {
     const char *name;
     bool conditional;
     unsigned argument; /* counted from 0 */
     uint64_t mask, value;
+    uint64_t next;
 };
 
 struct seccomp_list {

@@ -10,14 +10,20 @@
 
 #include "files/etag.h"
 
+static void forget(struct cached_file *e)
+{
+    free(e->content);
+    e->content = NULL;
+    e->fields_bytes = 0;
+}
+
 static void drop(struct cached_file *e)
 {
     assert(e->users == 0);
     if (e->path_bytes > 0)
         close(e->file.fd);
-    free(e->content);
-    e->content = NULL;
-    e->path_bytes = e->fields_bytes = 0;
+    forget(e);
+    e->path_bytes = 0;
 }
 
 static void timer_expired(struct timer *timer)
@@ -29,6 +35,8 @@ static void timer_expired(struct timer *timer)
         struct cached_file *e = &cache->entries[i];
         if (e->path_bytes > 0 && e->users == 0 && !e->fresh)
             drop(e);
+        if (e->users == 0)
+            forget(e); /* also when it is asked for all the time: it is read anew */
         e->fresh = false;
         any |= e->path_bytes > 0;
     }
@@ -80,12 +88,13 @@ static bool holds(const struct root *root, const struct cached_file *e)
            same_time(&now.stx_ctime, &st->st_ctim);
 }
 
+/* `epoch`: before the file was looked at. */
 static void keep(struct file_cache *cache, struct cached_file *e, struct span path,
-                 struct file *file)
+                 struct file *file, uint64_t epoch)
 {
     drop(e);
     e->file = *file;
-    e->checked = loop_epoch(cache->loop);
+    e->checked = epoch;
     e->path_bytes = (uint16_t)path.len;
     memcpy(e->path, path.data, path.len);
     e->path[path.len] = '\0';
@@ -144,11 +153,12 @@ int file_cache_open(struct task *t, struct file_cache *cache, struct span path,
         ret_file->cached = e;
         return 0;
     }
+    uint64_t epoch = loop_epoch(cache->loop);
     int r = root_open(t, cache->root, path, ret_file);
     /* root_open() may have waited, and another request have taken the place. */
     if (r == 0 && fits && e->users == 0 && ret_file->fast && S_ISREG(ret_file->st.st_mode) &&
         ret_file->st.st_dev == cache->root->device)
-        keep(cache, e, path, ret_file);
+        keep(cache, e, path, ret_file, epoch);
     return r;
 }
 

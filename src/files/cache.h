@@ -10,7 +10,8 @@
  * Of a small file that is asked for again the bytes are kept too, and the fields that describe it.
  * They are as good as the open file, for a file whose bytes change has a new ctime, once its old
  * one is past the grain of the clock (ETAG_YOUNG_MS). One who writes through a mapping is the
- * exception: the kernel notes such changes late, and so they are seen when the file is closed here.
+ * exception: the kernel notes such changes late, so the bytes are read anew every
+ * FILE_CACHE_KEEP_MS.
  *
  * A file is compared once for all requests of a loop_epoch(). Whoever changes files from this loop
  * ends the epoch, so that a request behind the change sees it.

@@ -20,7 +20,8 @@ static char *put_hex(char *at, uint64_t value)
 bool etag_is_young(const struct stat *st, const struct timespec *now)
 {
     /* A ctime in the future (the clock was set back) proves nothing either. */
-    return age_ms(now, &st->st_ctim) < ETAG_YOUNG_MS;
+    return age_ms(now, &st->st_ctim) <
+           (st->st_ctim.tv_nsec == 0 ? ETAG_YOUNG_COARSE_MS : ETAG_YOUNG_MS);
 }
 
 struct span etag_format(const struct stat *st, const struct timespec *now, char out[ETAG_BYTES])

@@ -13,6 +13,8 @@ enum {
     /* A change this soon after another may leave every time stamp as it was: before Linux 6.13 they
      * tick with the timer, at 100 Hz in the slowest configuration. Until then a tag is weak. */
     ETAG_YOUNG_MS = 20,
+    /* The same where they tick once a second, as on ext3: whole seconds look like that. */
+    ETAG_YOUNG_COARSE_MS = 2 * 1000,
 };
 
 /* Whether the file was changed so recently that another change may not show. `now` is the clock

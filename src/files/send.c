@@ -265,8 +265,9 @@ int file_send(struct task *t, struct exchange *x, const struct file *file, uint6
         return -ENOMEM;
     if (length <= chunk_room(x->out))
         return keep_piece(t, &f, (size_t)length, &waited);
-    if (length >= DIRECT_LEAST && conn_use_kernel(x->conn)) {
-        int r = change_chunk(x, CHUNK_SMALL);
+    if (length >= DIRECT_LEAST && conn_use_kernel(x->conn, length)) {
+        /* What waits from before may be more than a record. */
+        int r = change_chunk(x, x->out->payload > TLS_PLAINTEXT_MAX ? CHUNK_LARGE : CHUNK_SMALL);
         return r < 0 ? r : send_direct(t, &f);
     }
     int r = change_chunk(x, CHUNK_LARGE);

@@ -169,7 +169,7 @@ static int seal(void)
 {
     if (boot_log_fd(&process) >= 0)
         close(boot_log_fd(&process)); /* each ring has its own */
-    return home_sandbox_close(process.boot.io);
+    return home_sandbox_close(&process.boot);
 }
 
 int home_main(void)

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,9 +15,11 @@
 #include "base/sanitize.h"
 #include "base/seccomp.h"
 
+/* linux/tls.h has a name in common with tls/keys.h. */
 #ifndef SOL_TLS
 #define SOL_TLS 282
 #endif
+enum { TLS_TX = 1 };
 
 /* Connections, the channel and the rings as in gate, and reading files below DIR. openat2 is the
  * only call with a path. This version changes no file; what does will add its calls here. */
@@ -28,19 +31,16 @@ static const struct seccomp_call home_calls[] = {
     {.name = "shutdown"},
     {.name = "getpeername"},
     {.name = "getsockname"},
-    {"getsockopt", true, 1, UINT32_MAX, IPPROTO_TCP},
-    {"setsockopt", true, 1, UINT32_MAX, IPPROTO_TCP},
-    {"setsockopt", true, 1, UINT32_MAX, SOL_TLS},
-    {.name = "writev"}, /* the access log */
-    {"fcntl", true, 1, UINT32_MAX, F_GETFL},
-    {"fcntl", true, 1, UINT32_MAX, F_SETFL},
+    {.name = "writev"}, /* what libc aborts with */
+    {"fcntl", true, 1, UINT32_MAX, F_GETFL, 0},
+    {"fcntl", true, 1, UINT32_MAX, F_SETFL, 0},
     {.name = "ppoll"},
     {.name = "poll"},
     /* files */
     {.name = "openat2"},
     {.name = "fstat"},
-    {"newfstatat", true, 3, AT_EMPTY_PATH, AT_EMPTY_PATH}, /* what glibc's fstat() is */
-    {"statx", true, 2, AT_EMPTY_PATH, AT_EMPTY_PATH},
+    {"newfstatat", true, 3, AT_EMPTY_PATH, AT_EMPTY_PATH, 0}, /* what glibc's fstat() is */
+    {"statx", true, 2, AT_EMPTY_PATH, AT_EMPTY_PATH, 0},
     {.name = "fstatfs"},
     {.name = "getdents64"},
     {.name = "lseek"},
@@ -59,6 +59,13 @@ static const struct seccomp_call epoll_calls[] = {
     {.name = "epoll_ctl"},
     {.name = "epoll_wait"},
     {.name = "epoll_pwait"}, /* what epoll_wait() is on aarch64 */
+};
+
+/* And to hand the sending direction of a connection to the kernel. */
+static const struct seccomp_call ktls_calls[] = {
+    {"setsockopt", true, 1, UINT32_MAX, IPPROTO_TCP, TCP_ULP},
+    {"setsockopt", true, 1, UINT32_MAX, SOL_TLS, TLS_TX},
+    {"setsockopt", true, 1, UINT32_MAX, SOL_SOCKET, SO_SNDTIMEO},
 };
 
 /* The new root is DIR itself: there is nothing else in it, and no folder has to be made for it. */
@@ -116,12 +123,14 @@ int home_sandbox_enter(const struct boot *boot, int *ret_root_fd, const char **r
     return 0;
 }
 
-int home_sandbox_close(enum loop_io io)
+int home_sandbox_close(const struct boot *boot)
 {
     const struct seccomp_list lists[] = {
         SECCOMP_LIST(home_calls),
-        io == LOOP_IO_EPOLL ? SECCOMP_LIST(epoll_calls) : SECCOMP_LIST(ring_calls),
+        boot->io == LOOP_IO_EPOLL ? SECCOMP_LIST(epoll_calls) : SECCOMP_LIST(ring_calls),
+        SECCOMP_LIST(ktls_calls),
     };
+    size_t count = sizeof(lists) / sizeof(lists[0]);
 
-    return seccomp_allow_only(lists, sizeof(lists) / sizeof(lists[0]));
+    return seccomp_allow_only(lists, boot->ktls ? count : count - 1);
 }

@@ -18,4 +18,4 @@ int home_sandbox_enter(const struct boot *boot, int *ret_root_fd, const char **r
 
 /* Step 2: when rings and threads exist. From now on, in all threads, only the system calls that
  * serving with this kind of loop takes. Returns 0 or -errno. */
-int home_sandbox_close(enum loop_io io);
+int home_sandbox_close(const struct boot *boot);

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -50,7 +51,8 @@ struct handover *forward_check(struct span payload, const char **ret_why)
     assert((uintptr_t)payload.data % _Alignof(struct handover) == 0);
     if (payload.len < sizeof(*h) || payload.len > CHANNEL_PAYLOAD_MAX)
         *ret_why = "a connection of impossible length";
-    else if (h->flags & ~(uint32_t)(HANDOVER_TLS | HANDOVER_KERNEL_TX))
+    else if ((h->flags & ~(uint32_t)(HANDOVER_TLS | HANDOVER_KERNEL_TX)) ||
+             h->flags == HANDOVER_KERNEL_TX)
         *ret_why = "a connection with unknown flags";
     else if (!handover_valid(h, span_skip(payload, sizeof(*h))))
         *ret_why = "a connection whose lengths, keys or credential cannot be";
@@ -74,6 +76,16 @@ static bool is_connection(int fd)
 
     return (domain == AF_INET || domain == AF_INET6) && socket_option(fd, SO_TYPE) == SOCK_STREAM &&
            socket_option(fd, SO_PROTOCOL) == IPPROTO_TCP && socket_option(fd, SO_ACCEPTCONN) == 0;
+}
+
+/* Home would send in the clear what it leaves to a kernel that does not seal. */
+static bool kernel_seals(int fd)
+{
+    char protocol[16] = "";
+    socklen_t size = sizeof(protocol);
+
+    return getsockopt(fd, IPPROTO_TCP, TCP_ULP, protocol, &size) == 0 &&
+           strncmp(protocol, "tls", sizeof(protocol)) == 0;
 }
 
 /* --- sending on --- */
@@ -295,7 +307,8 @@ static int take_connection(struct forward *f, struct forward_source from, struct
 
     if (h && fd_count != 1)
         *ret_why = "a connection without its one descriptor";
-    else if (h && !is_connection(fds[0]))
+    else if (h &&
+             (!is_connection(fds[0]) || ((h->flags & HANDOVER_KERNEL_TX) && !kernel_seals(fds[0]))))
         *ret_why = "a descriptor that is no connection";
     if (!h || *ret_why) {
         for (size_t i = 0; i < fd_count; i++)

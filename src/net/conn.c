@@ -70,6 +70,20 @@ static void say_close(struct conn *conn)
     shutdown(conn->fd, SHUT_WR);
 }
 
+/* What the kernel has sealed may wait behind what TCP has taken, and neither shutdown(2) nor
+ * close(2) wait for that. So the peer learns of the end by close_notify alone, which comes last,
+ * and gets the time to take everything (linger()). */
+static void say_close_by_kernel(struct task *t, struct conn *conn)
+{
+    static const uint8_t body[] = {TLS_ALERT_LEVEL_WARNING, TLS_ALERT_CLOSE_NOTIFY};
+
+    task_revive(t);
+    task_set_deadline(t, loop_now_ms(conn->server->loop) + LIMIT_RATE_WINDOW_MS);
+    while (ktls_send_control(conn->fd, TLS_TYPE_ALERT, body, sizeof(body)) == -EAGAIN &&
+           io_poll(t, conn->fd, POLLOUT) >= 0)
+        continue;
+}
+
 /* Waits for the peer to close too. While it still sends, closing would answer its data with a
  * reset, which throws away what it has not read of our answer (RFC 9112 section 9.6). So what comes
  * is read and dropped for a while; and then nothing is read any more, which stops the peer's
@@ -81,7 +95,8 @@ static void linger(struct task *t, struct conn *conn)
     size_t left = LIMIT_LINGER_BYTES;
 
     task_revive(t);
-    task_set_deadline(t, loop_now_ms(conn->server->loop) + LIMIT_LINGER_MS);
+    task_set_deadline(t, loop_now_ms(conn->server->loop) +
+                             (conn->kernel_tx ? LIMIT_RATE_WINDOW_MS : LIMIT_LINGER_MS));
     while (left > 0) {
         input_finish(&conn->input);
         if (input_make_room(&conn->input, false, &memory, &room) < 0)
@@ -244,7 +259,10 @@ static void conn_main(struct task *t, void *arg)
     if ((s->draining || conn->ending) && after == CONN_IDLE)
         after = CONN_CLOSE;
     if (after == CONN_CLOSE) {
-        say_close(conn);
+        if (conn->kernel_tx)
+            say_close_by_kernel(t, conn);
+        else
+            say_close(conn);
         linger(t, conn);
     }
     task_set_deadline(t, TIMER_NEVER);
@@ -643,14 +661,22 @@ int conn_send_more(struct task *t, struct conn *conn, struct chunk *c)
 
 /* --- writing files --- */
 
-bool conn_use_kernel(struct conn *conn)
+/* Whether its keys last for so much: a kernel that cannot change them cannot go on. */
+static bool keys_last(const struct conn *conn, uint64_t len)
+{
+    return (conn->server->ktls & KTLS_REKEY) ||
+           conn->session.tx.keys.sequence + len / TLS_PLAINTEXT_MAX < TLS_RECORDS_REKEY;
+}
+
+bool conn_use_kernel(struct conn *conn, uint64_t len)
 {
     const struct tls_keys *tx = &conn->session.tx.keys;
 
     if (!conn->is_tls || conn->kernel_tx)
         return true;
     if (!(conn->server->ktls & ktls_bit(tx->version, tx->cipher)) ||
-        conn->session.max_fragment != TLS_PLAINTEXT_MAX || conn->session.key_update_owed)
+        conn->session.max_fragment != TLS_PLAINTEXT_MAX || conn->session.key_update_owed ||
+        !keys_last(conn, len))
         return false;
     if (ktls_start(conn->fd, tx) < 0)
         return false;

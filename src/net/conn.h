@@ -103,10 +103,10 @@ int conn_send(struct task *t, struct conn *conn, struct chunk *c, bool *ret_bloc
 /* The same for a chunk that something follows at once, so that records and segments get full. */
 int conn_send_more(struct task *t, struct conn *conn, struct chunk *c);
 
-/* Lets the kernel seal what is sent from now on, where it can. Whoever holds a chunk of this
- * connection must move it into a new one afterwards. Returns whether the socket takes plain bytes:
- * always without TLS. */
-bool conn_use_kernel(struct conn *conn);
+/* Lets the kernel seal what is sent from now on, `len` bytes at first, where it can. Whoever holds
+ * a chunk of this connection must move it into a new one afterwards. Returns whether the socket
+ * takes plain bytes: always without TLS. */
+bool conn_use_kernel(struct conn *conn, uint64_t len);
 
 /* Sends `len` bytes of a file that are in the page cache, without a copy, and more is to follow;
  * conn_use_kernel() must have said yes. Returns 0, -EIO when the file is shorter, -ETIMEDOUT as

@@ -258,7 +258,7 @@ static void hello_expired(struct timer *timer)
 {
     struct server *s = container_of(timer, struct server, hello_timer);
 
-    if (!list_empty(&s->hellos))
+    for (unsigned i = 0; i < SERVER_HELLO_PAUSE_MS && !list_empty(&s->hellos); i++)
         begin_one(s);
     loop_later(s->loop, &s->hello_turn);
 }

@@ -81,10 +81,10 @@ enum {
      * is done; so those that have begun, and everybody else's requests, go first, and a burst of a
      * thousand connections does not take the memory of a thousand handshakes. */
     SERVER_HELLOS_PER_TURN = 4,
-    /* With more than this many under way, new ones begin one in SERVER_HELLO_PAUSE_MS: as fast as
-     * anybody needs, and slow enough for those under way to be done. */
+    /* With more than this many under way, new ones begin one per millisecond, at the pace of the
+     * timers: as fast as anybody needs, and slow enough for those under way to be done. */
     SERVER_HANDSHAKES_EASY = 64,
-    SERVER_HELLO_PAUSE_MS = 1,
+    SERVER_HELLO_PAUSE_MS = TIMER_TICK_MS,
     /* So many connections less than there were, and what they took is given back. */
     SERVER_GIVE_BACK_CONNS = 64,
     /* Eviction begins at this share of conn_max. */

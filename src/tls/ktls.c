@@ -12,6 +12,7 @@ enum { KERNEL_CHACHA20_POLY1305 = TLS_CIPHER_CHACHA20_POLY1305 };
 #include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <openssl/crypto.h>
@@ -83,8 +84,20 @@ static int give_keys(int fd, const struct tls_keys *tx)
 
 /* --- a connection --- */
 
+/* sendfile(2) that meets the end of the file too early closes the open record and waits for room,
+ * whatever O_NONBLOCK says. So no call on this socket may wait for longer than this. */
+static int limit_waiting(int fd)
+{
+    const struct timeval shortly = {.tv_usec = 1000};
+
+    return setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &shortly, sizeof(shortly)) < 0 ? -errno : 0;
+}
+
 int ktls_start(int fd, const struct tls_keys *tx)
 {
+    int r = limit_waiting(fd);
+    if (r < 0)
+        return r;
     if (setsockopt(fd, IPPROTO_TCP, TCP_ULP, "tls", sizeof("tls")) < 0 && errno != EEXIST)
         return -errno;
     return give_keys(fd, tx);

@@ -26,14 +26,14 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(autouse=True, scope="session")
 def the_kernel_has_sealed():
-    """With FASTFILE_TLS=kernel: that the kernel has indeed done it, and has never failed."""
+    """With FASTFILE_TLS=kernel: that the kernel has indeed done it."""
     before = machine.kernel_tls_counters()
     yield
     if server_module.TLS_MODE == "kernel":
         after = machine.kernel_tls_counters()
         print(f"/proc/net/tls_stat: {after}")
         assert after.get("TlsTxSw", 0) > before.get("TlsTxSw", 0), "no connection was sealed by the kernel"
-        assert after["TlsDecryptError"] == 0
+        assert after["TlsDecryptError"] == 0, "the kernel is not asked to open anything"
 
 
 def pytest_sessionfinish():

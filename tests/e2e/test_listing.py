@@ -74,6 +74,7 @@ def files(module_server):
 
 
 def test_json(server):
+    time.sleep(0.03)  # the tags are strong from now on
     listing = server.get("/sort/", fields=JSON).json()
     assert listing["path"] == "/sort/" and listing["writable"] in (True, False)
     entry = {entry["name"]: entry for entry in listing["entries"]}["file2.txt"]

@@ -4,6 +4,7 @@ The files are sparse, with a stamp at the start of each MiB, so that they cost n
 """
 import hashlib
 import subprocess
+import time
 
 import pytest
 from machine import open, os
@@ -84,3 +85,47 @@ def test_places_far_inside(server, size):
         assert f"{size}" in str(listed)
     finally:
         os.unlink(path)
+
+
+# --- bodies one behind the other, each on its own way ------------------------------------------------------
+
+
+@pytest.mark.parametrize("plain", [False, True], ids=["TLS", "plain"])
+def test_bodies_behind_bodies(make_server, plain):
+    """What waits to be sent from one answer goes out before the next, however that is sent."""
+    server = make_server(plain=plain)
+    sizes = [40_000, 1 << 20, 16 << 10, 3_000_000, 1, 300_000, 70_000, 65_536]
+    contents = {f"/{size}": os.urandom(size) for size in sizes}
+    for target, content in contents.items():
+        server.write(target[1:], content)
+    with server.connect() as connection:
+        for _ in range(3):
+            for target in contents:
+                connection.send_request("GET", target, auth=ALICE)
+            for content in contents.values():
+                assert connection.read_response().body == content
+    big = contents["/3000000"]
+    ranges = [(0, 40_000), (100_000, 2_000_000), (2_100_000, 2_100_010), (2_200_000, 2_999_999)]
+    wanted = b"".join(big[first:last + 1] for first, last in ranges)
+    with server.connect() as connection:
+        response = connection.request("GET", "/3000000", auth=ALICE, fields={
+            "Range": "bytes=" + ",".join(f"{first}-{last}" for first, last in ranges)})
+    assert response.status == 206
+    boundary = response.field("Content-Type").partition("boundary=")[2].strip('"').encode()
+    parts = response.body.split(b"\r\n--" + boundary)
+    assert b"".join(part.partition(b"\r\n\r\n")[2] for part in parts) == wanted
+
+
+@pytest.mark.parametrize("version", ["HTTP/1.0", "HTTP/1.1"])
+def test_the_end_of_the_last_answer_reaches_a_slow_reader(server, version):
+    content = os.urandom(3_000_000)
+    server.write("last", content)
+    with server.connect(receive_buffer=4096) as connection:
+        connection.send_request("GET", "/last", auth=ALICE, version=version, fields={"Connection": "close"})
+        assert connection.read_head().status == 200
+        body = b""
+        for number in range(30):
+            body += connection._exactly(len(content) // 30)
+            time.sleep(0.02 if number < 29 else 0.5)
+        assert body == content
+        assert connection.is_closed(within=10)

@@ -345,7 +345,7 @@ static void json_is_json(void **state)
 
 static void json_is_exactly_this(void **state)
 {
-    static const struct timespec now = {1600000001, 0};
+    static const struct timespec now = {1600000003, 0};
     struct folder_entry entry = {.name = SPAN("b"),
                                  .type = FOLDER_ENTRY_FILE,
                                  .size = 17,
