@@ -80,10 +80,10 @@ enum {
     /* Handshakes that begin per turn of the loop. Each is 0.2 ms of arithmetic, and 40 KiB until it
      * is done; so those that have begun, and everybody else's requests, go first, and a burst of a
      * thousand connections does not take the memory of a thousand handshakes. */
-    SERVER_HELLOS_PER_TURN = 4,
+    SERVER_HELLOS_PER_TURN = 8,
     /* With more than this many under way, new ones begin one per millisecond, at the pace of the
      * timers: as fast as anybody needs, and slow enough for those under way to be done. */
-    SERVER_HANDSHAKES_EASY = 64,
+    SERVER_HANDSHAKES_EASY = 128,
     SERVER_HELLO_PAUSE_MS = TIMER_TICK_MS,
     /* So many connections less than there were, and what they took is given back. */
     SERVER_GIVE_BACK_CONNS = 64,

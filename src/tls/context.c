@@ -20,6 +20,7 @@
 
 struct tls_context {
     SSL_CTX *ssl;
+    EVP_CIPHER *ticket_cipher; /* looked up once, not for each ticket */
     atomic_uint references;
     pthread_mutex_t lock; /* of tickets: every ring's thread reads, one writes every few hours */
     struct ticket_keys tickets;
@@ -81,8 +82,9 @@ void context_set_ticket_keys(struct tls_context *c, const struct ticket_keys *ke
 }
 
 /* The ticket format of RFC 5077 section 4: AES-256-CBC, then HMAC-SHA-256. */
-static bool ticket_key_apply(const struct ticket_key *key, unsigned char *iv,
-                             EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, int encrypt)
+static bool ticket_key_apply(const struct tls_context *c, const struct ticket_key *key,
+                             unsigned char *iv, EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac,
+                             int encrypt)
 {
     const OSSL_PARAM params[] = {
         OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, (void *)key->hmac, sizeof(key->hmac)),
@@ -90,7 +92,7 @@ static bool ticket_key_apply(const struct ticket_key *key, unsigned char *iv,
         OSSL_PARAM_construct_end(),
     };
 
-    return EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), NULL, key->aes, iv, encrypt) == 1 &&
+    return EVP_CipherInit_ex(cipher, c->ticket_cipher, NULL, key->aes, iv, encrypt) == 1 &&
            EVP_MAC_CTX_set_params(mac, params) == 1;
 }
 
@@ -99,13 +101,14 @@ static bool ticket_key_apply(const struct ticket_key *key, unsigned char *iv,
 static int ticket_callback(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
                            EVP_MAC_CTX *mac, int encrypt)
 {
-    struct ticket_keys keys = ticket_keys_copy(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)));
+    struct tls_context *c = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+    struct ticket_keys keys = ticket_keys_copy(c);
     const struct ticket_key *key = &keys.current;
     int result = 1;
 
     if (encrypt) {
         memcpy(name, key->name, TICKET_NAME_SIZE);
-        if (RAND_bytes(iv, EVP_CIPHER_get_iv_length(EVP_aes_256_cbc())) != 1)
+        if (RAND_bytes(iv, TICKET_IV_SIZE) != 1)
             result = -1;
     } else if (memcmp(name, key->name, TICKET_NAME_SIZE) != 0) {
         key = &keys.previous;
@@ -113,7 +116,7 @@ static int ticket_callback(SSL *ssl, unsigned char *name, unsigned char *iv, EVP
     }
     if (result > 0 && !ticket_key_alive(key))
         result = 0;
-    if (result > 0 && !ticket_key_apply(key, iv, cipher, mac, encrypt))
+    if (result > 0 && !ticket_key_apply(c, key, iv, cipher, mac, encrypt))
         result = -1;
     OPENSSL_cleanse(&keys, sizeof(keys));
     return result;
@@ -278,7 +281,8 @@ int context_create(struct span chain_pem, struct span key_pem, struct tls_contex
     ERR_clear_error();
     if (provider_load() == 0)
         c->ssl = SSL_CTX_new_ex(NULL, PROVIDER_QUERY, TLS_server_method());
-    if (!c->ssl || !configure(c)) {
+    c->ticket_cipher = EVP_CIPHER_fetch(NULL, "AES-256-CBC", NULL);
+    if (!c->ticket_cipher || !c->ssl || !configure(c)) {
         *ret_why = openssl_why("OpenSSL does not start");
         context_unref(c);
         return -ENOMEM;
@@ -309,6 +313,7 @@ void context_unref(struct tls_context *c)
     if (!c || atomic_fetch_sub_explicit(&c->references, 1, memory_order_acq_rel) > 1)
         return;
     SSL_CTX_free(c->ssl);
+    EVP_CIPHER_free(c->ticket_cipher);
     pthread_mutex_destroy(&c->lock);
     OPENSSL_cleanse(c, sizeof(*c));
     free(c);

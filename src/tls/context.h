@@ -15,6 +15,7 @@ struct tls_context;
 enum {
     TICKET_NAME_SIZE = 16,
     TICKET_KEY_SIZE = 32,
+    TICKET_IV_SIZE = 16,
     /* A key makes tickets for half of its life and is accepted for the other half. Whoever stole
      * one could read TLS 1.2 traffic recorded while it was in use: within 12 hours nobody has it
      * any more. */
