@@ -49,14 +49,18 @@ static void take_verdict(struct server *s, const struct message_verdict *m)
 
     if (!conn)
         return;
-    bool is_login = m->approval.session_token[0] != '\0';
-    if (m->approval.verdict == APPROVAL_ACCEPTED && !is_login) {
-        conn_release(conn);
-        return;
-    }
     conn->approval = m->approval;
     conn->reviewed = true;
     conn_resume(conn);
+}
+
+static void let_go(struct server *s, const struct message_departed *m)
+{
+    for (uint64_t i = 0; i < m->count; i++) {
+        struct conn *conn = conn_by_token(s, m->tokens[i]);
+        if (conn)
+            conn_release(conn);
+    }
 }
 
 static void take_connection(struct server *s, struct span payload, int fd)
@@ -82,6 +86,9 @@ static void gate_message(struct server *s, enum message_kind kind, struct span p
         break;
     case MESSAGE_VERDICT:
         take_verdict(s, (const void *)payload.data);
+        break;
+    case MESSAGE_DEPARTED:
+        let_go(s, (const void *)payload.data);
         break;
     case MESSAGE_CONNECTION:
         if (fd_count != 1)

@@ -239,6 +239,7 @@ static void close_channels(struct child *child)
         ring->outbox.stalled = false;
         /* Meant for the life that is over: verdicts have its tokens, the others are sent anew. */
         outbox_drop(&ring->outbox, MESSAGE_VERDICT);
+        outbox_drop(&ring->outbox, MESSAGE_DEPARTED);
         outbox_drop(&ring->outbox, MESSAGE_LOG);
         outbox_drop(&ring->outbox, MESSAGE_CERTIFICATE);
         outbox_drop(&ring->outbox, MESSAGE_TICKET_KEYS);

@@ -11,6 +11,11 @@
 
 #include "base/limits.h"
 
+enum {
+    /* How long gate may keep its copy of a connection that home has. */
+    DEPARTURE_DELAY_MS = 50,
+};
+
 /* A connection on its way. `handover` and the bytes behind it lie in one piece. */
 struct traveller {
     struct forward_source from;
@@ -103,6 +108,44 @@ static void send_verdict(struct forward *f, const struct forward_source *to, uin
     explicit_bzero(&verdict, sizeof(verdict));
 }
 
+static void tell_departures(struct forward *f, unsigned ring)
+{
+    struct departures *d = &f->departures[ring];
+
+    if (d->life == f->gate_life) /* without room: as above */
+        (void)outbox_send(f->gate[ring], MESSAGE_DEPARTED, span_of(&d->message, sizeof(d->message)),
+                          span_of(NULL, 0), -1);
+    d->message.count = 0;
+}
+
+uint64_t forward_tell_departures(struct forward *f, uint64_t now_ms)
+{
+    uint64_t next_ms = FORWARD_NOTHING_DUE;
+
+    for (unsigned ring = 0; ring < f->rings; ring++) {
+        struct departures *d = &f->departures[ring];
+        if (d->message.count > 0 && d->tell_ms <= now_ms)
+            tell_departures(f, ring);
+        if (d->message.count > 0 && d->tell_ms < next_ms)
+            next_ms = d->tell_ms;
+    }
+    return next_ms;
+}
+
+static void note_departure(struct forward *f, const struct forward_source *from, uint64_t token)
+{
+    struct departures *d = &f->departures[from->ring];
+
+    if (d->life != from->life)
+        d->message.count = 0;
+    d->life = from->life;
+    if (d->message.count == 0)
+        d->tell_ms = forward_now().mono_ms + DEPARTURE_DELAY_MS;
+    d->message.tokens[d->message.count++] = token;
+    if (d->message.count == CHANNEL_DEPARTED_MAX)
+        tell_departures(f, from->ring);
+}
+
 /* Sends the message itself to a ring, and the descriptor with it. */
 static int send_connection(struct traveller *t, struct outbox *to)
 {
@@ -157,7 +200,7 @@ static void let_in(struct forward *f, struct traveller *t, const struct verdict_
     h->token = 0;
     if (send_connection(t, home) == 0) {
         if (t->from.role == FORWARD_GATE)
-            send_verdict(f, &t->from, token, &h->approval);
+            note_departure(f, &t->from, token);
         return;
     }
     h->token = token;

@@ -1,6 +1,6 @@
 /* What the monitor does with a connection: checks the message, judges its credential, sends it on.
  *
- *     from gate ─► accepted ─► to a ring of home, and VERDICT to gate
+ *     from gate ─► accepted ─► to a ring of home, and DEPARTED to gate soon after
  *               ─► refused, or a login ─► VERDICT to gate, which still has the connection
  *     from home ─► accepted ─► to a ring of home
  *               ─► refused, or a login ─► to a ring of gate, approval included
@@ -15,6 +15,8 @@
 #include "config.h"
 #include "monitor/outbox.h"
 
+#define FORWARD_NOTHING_DUE UINT64_MAX
+
 enum forward_role { FORWARD_GATE, FORWARD_HOME };
 
 /* Where a message came from. */
@@ -22,6 +24,13 @@ struct forward_source {
     enum forward_role role;
     unsigned ring;
     unsigned life; /* of gate: a verdict must not reach its next life, which has other tokens */
+};
+
+/* Connections of a ring of gate that have gone to home, which it is yet to be told. */
+struct departures {
+    unsigned life; /* of gate */
+    uint64_t tell_ms;
+    struct message_departed message;
 };
 
 struct forward {
@@ -32,6 +41,7 @@ struct forward {
     unsigned next_home, next_gate;
     struct list parked;
     size_t parked_count, parked_bytes;
+    struct departures departures[CONFIG_THREADS_MAX];
     /* Hands a job to the hasher. Returns 0 or -errno. */
     int (*start_hash)(const struct hash_job *job, void *context);
     /* A ring of home did not take a revocation: its connections can be ended by ending home only.
@@ -55,6 +65,10 @@ int forward_message(struct forward *f, struct forward_source from, enum message_
 /* The hasher's answer, and its death. */
 void forward_hash_done(struct forward *f, uint64_t job_id, enum hash_outcome outcome);
 void forward_hash_lost(struct forward *f);
+
+/* Tells gate of the departures that are due. Returns when to call it again, FORWARD_NOTHING_DUE if
+ * there are none. */
+uint64_t forward_tell_departures(struct forward *f, uint64_t now_ms);
 
 /* For the verifier's `revoke`: tells all rings of home. `context` is the struct forward. */
 void forward_revoke(const struct revocation *revocation, void *context);

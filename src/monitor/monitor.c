@@ -372,6 +372,7 @@ static uint64_t run_due(struct monitor *m)
     uint64_t next = earlier(m->expire_ms, m->certificate_check_ms);
     next = earlier(next, state_save_sessions(&m->state, now, false));
     next = earlier(next, children_start_due(&m->children, now));
+    next = earlier(next, forward_tell_departures(&m->forward, now));
     return m->children.stopping && m->drain_end_ms > now ? earlier(next, m->drain_end_ms) : next;
 }
 

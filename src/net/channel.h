@@ -5,7 +5,8 @@
  * the monitor; the monitor trusts nobody: it checks every length and ignores what it did not
  * expect.
  *
- *   monitor → gate   BOOT, CERTIFICATE, TICKET_KEYS, LOG, VERDICT, CONNECTION (refused), DRAIN
+ *   monitor → gate   BOOT, CERTIFICATE, TICKET_KEYS, LOG, VERDICT, DEPARTED, CONNECTION (refused),
+ *                    DRAIN
  *   monitor → home   BOOT, LOG, CONNECTION (accepted), REVOKE, DRAIN
  *   gate → monitor   READY, CONNECTION
  *   home → monitor   READY, CONNECTION (with a credential that it is not bound to), LOGOUT
@@ -25,7 +26,8 @@ enum message_kind {
     MESSAGE_TICKET_KEYS, /* struct ticket_keys; to each ring */
     MESSAGE_LOG,         /* one descriptor: the access log, opened anew; to each ring */
     MESSAGE_CONNECTION,  /* struct handover, bytes; one descriptor */
-    MESSAGE_VERDICT,     /* struct message_verdict */
+    MESSAGE_VERDICT,     /* struct message_verdict: gate has to answer itself */
+    MESSAGE_DEPARTED,    /* struct message_departed: connections that home has now */
     MESSAGE_REVOKE,      /* struct message_revoke; to each ring */
     MESSAGE_LOGOUT,      /* struct message_logout */
     MESSAGE_DRAIN,       /* no payload; to each ring: finish what runs, take nothing new, exit */
@@ -39,6 +41,7 @@ struct message_header {
 enum {
     CHANNEL_PAYLOAD_MAX = sizeof(struct handover) + HANDOVER_BYTES_MAX,
     CHANNEL_FDS_MAX = 200,
+    CHANNEL_DEPARTED_MAX = 64,
     /* Rings of one process. */
     CHANNEL_RINGS_MAX = 32,
     /* The descriptor under which a child finds the channel of its first ring. */
@@ -76,6 +79,13 @@ struct message_certificate {
 struct message_verdict {
     uint64_t token;
     struct approval approval;
+};
+
+/* Their tokens. They come together, so that gate is not woken for each; meanwhile it keeps
+ * descriptors that it does not need. */
+struct message_departed {
+    uint64_t count;
+    uint64_t tokens[CHANNEL_DEPARTED_MAX];
 };
 
 /* Closes the connections that are bound to `digest`, or where that is all zero all of `user`. */

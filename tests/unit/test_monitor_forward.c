@@ -22,6 +22,22 @@ static void assert_verdict(struct rig *rig, uint8_t verdict)
     assert_int_equal(approval_of(&got)->verdict, verdict);
 }
 
+/* Gate is told that home has its connection, though not at once. */
+static void assert_departed(struct rig *rig)
+{
+    uint64_t now_ms = forward_now().mono_ms;
+    const struct message_departed *departed;
+
+    assert_false(rig_receive_any(rig->gate_ends, &got));
+    assert_true(forward_tell_departures(&rig->forward, now_ms) < now_ms + 1000);
+    assert_int_equal(forward_tell_departures(&rig->forward, now_ms + 1000), FORWARD_NOTHING_DUE);
+    assert_true(rig_receive(rig->gate_ends[1], &got));
+    assert_int_equal(got.kind, MESSAGE_DEPARTED);
+    departed = (const struct message_departed *)got.payload.data;
+    assert_int_equal(departed->count, 1);
+    assert_int_equal(departed->tokens[0], 77);
+}
+
 static void assert_silence(struct rig *rig)
 {
     assert_false(rig_receive_any(rig->gate_ends, &got));
@@ -38,7 +54,6 @@ static void a_good_password_reaches_home(void **state)
     assert_int_equal(rig->jobs, 1);
     assert_silence(rig); /* parked */
     forward_hash_done(&rig->forward, rig->job, HASH_MATCH);
-    assert_verdict(rig, APPROVAL_ACCEPTED);
     assert_true(rig_receive_any(rig->home_ends, &got));
     assert_int_equal(got.kind, MESSAGE_CONNECTION);
     assert_true(got.fd >= 0);
@@ -50,6 +65,7 @@ static void a_good_password_reaches_home(void **state)
     assert_int_equal(h->plaintext_bytes, 18);
     assert_memory_equal(h + 1, "GET / HTTP/1.1", 14);
     close(got.fd);
+    assert_departed(rig);
     assert_silence(rig);
 }
 
@@ -152,7 +168,7 @@ static void verdicts_cannot_be_swapped(void **state)
         rig_send(rig, FORWARD_GATE, 1, MESSAGE_CONNECTION, memory, len, dup(other.server)), 0);
     assert_verdict(rig, APPROVAL_REFUSED); /* the other one, at once */
     forward_hash_done(&rig->forward, rig->job, HASH_MATCH);
-    assert_verdict(rig, APPROVAL_ACCEPTED);
+    assert_departed(rig);
     assert_true(rig_receive_any(rig->home_ends, &got));
     assert_int_equal(getpeername(rig->server, (struct sockaddr *)&expected, &length), 0);
     assert_int_equal(getpeername(got.fd, (struct sockaddr *)&found, &length), 0);
@@ -297,17 +313,20 @@ static void parking_is_bounded(void **state)
 static void a_home_that_does_not_read_makes_others_wait(void **state)
 {
     struct rig *rig = *state;
-    unsigned accepted = 0, busy = 0;
+    uint64_t accepted = 0, busy = 0;
 
     for (unsigned i = 0; i < 2 * LIMIT_OUTBOX_MESSAGES + 1000; i++) {
         rig_connection(rig, FORWARD_GATE, CREDENTIAL_BASIC, "wonderland");
         if (rig->jobs == 1 && i == 0)
             forward_hash_done(&rig->forward, rig->job, HASH_MATCH);
         while (rig_receive(rig->gate_ends[1], &got)) {
-            accepted += approval_of(&got)->verdict == APPROVAL_ACCEPTED;
-            busy += approval_of(&got)->verdict == APPROVAL_BUSY;
+            if (got.kind == MESSAGE_DEPARTED)
+                accepted += ((const struct message_departed *)got.payload.data)->count;
+            else
+                busy += approval_of(&got)->verdict == APPROVAL_BUSY;
         }
     }
+    accepted += rig->forward.departures[1].message.count;
     assert_true(accepted >= LIMIT_OUTBOX_MESSAGES);
     assert_true(busy > 0);
     assert_int_equal(accepted + busy, 2 * LIMIT_OUTBOX_MESSAGES + 1000);
@@ -338,6 +357,43 @@ static void a_new_gate_gets_no_verdicts_of_the_old_one(void **state)
     assert_true(rig_receive_any(rig->home_ends, &got));
     close(got.fd);
     assert_silence(rig);
+    assert_int_equal(forward_tell_departures(&rig->forward, UINT64_MAX - 1), FORWARD_NOTHING_DUE);
+    assert_silence(rig);
+}
+
+/* The same, when it had gone to home already. */
+static void a_new_gate_hears_of_no_departures_of_the_old_one(void **state)
+{
+    struct rig *rig = *state;
+
+    assert_int_equal(rig_connection(rig, FORWARD_GATE, CREDENTIAL_BASIC, "wonderland"), 0);
+    forward_hash_done(&rig->forward, rig->job, HASH_MATCH);
+    assert_true(rig_receive_any(rig->home_ends, &got));
+    close(got.fd);
+    rig->forward.gate_life = 2;
+    assert_int_equal(forward_tell_departures(&rig->forward, UINT64_MAX - 1), FORWARD_NOTHING_DUE);
+    assert_silence(rig);
+}
+
+/* A burst is told of in full messages at once. */
+static void many_departures_go_together(void **state)
+{
+    struct rig *rig = *state;
+    uint64_t told = 0;
+
+    for (int i = 0; i < CHANNEL_DEPARTED_MAX; i++) {
+        assert_false(rig_receive_any(rig->gate_ends, &got));
+        rig_connection(rig, FORWARD_GATE, CREDENTIAL_BASIC, "wonderland");
+        if (i == 0)
+            forward_hash_done(&rig->forward, rig->job, HASH_MATCH);
+        assert_true(rig_receive_any(rig->home_ends, &got));
+        close(got.fd);
+    }
+    while (rig_receive(rig->gate_ends[1], &got)) {
+        assert_int_equal(got.kind, MESSAGE_DEPARTED);
+        told += ((const struct message_departed *)got.payload.data)->count;
+    }
+    assert_int_equal(told, CHANNEL_DEPARTED_MAX);
 }
 
 /* --- logging out --- */
@@ -433,6 +489,8 @@ int main(void)
         TEST(a_home_that_does_not_read_makes_others_wait),
         TEST(the_death_of_the_hasher_is_not_the_clients_fault),
         TEST(a_new_gate_gets_no_verdicts_of_the_old_one),
+        TEST(a_new_gate_hears_of_no_departures_of_the_old_one),
+        TEST(many_departures_go_together),
         TEST(logging_out_tells_every_ring),
         TEST(a_revocation_that_does_not_fit_ends_home),
         cmocka_unit_test(no_descriptor_is_left),
