@@ -59,23 +59,30 @@ static int get_folder(struct task *t, struct exchange *x, const struct visit *v,
 
     if (!v->wants_folder && v->path.len > 0)
         return add_slash(t, x, v);
-    return listing_respond(t, x, folder->fd, v->site->root->fd, v->path, &options);
+    return listing_respond(t, x, folder, v->site->root->fd, v->path, &options);
+}
+
+static int get_open(struct task *t, struct exchange *x, const struct visit *v, struct file *file)
+{
+    if (S_ISDIR(file->st.st_mode))
+        return get_folder(t, x, v, file);
+    if (v->wants_folder)
+        return exchange_error(t, x, 404, SPAN(""));
+    return file_get(t, x, v->site->mime, file, last_segment(v->path));
 }
 
 static int get(struct task *t, struct exchange *x, const struct visit *v)
 {
-    _cleanup_(file_cache_close) struct file file = {.fd = -1};
+    struct file file;
 
     int r = file_cache_open(t, v->site->cache, v->path, &file);
     if (r == -ECANCELED || r == -ETIMEDOUT)
         return r;
     if (r < 0)
         return exchange_error(t, x, status_from_errno(r), SPAN(""));
-    if (S_ISDIR(file.st.st_mode))
-        return get_folder(t, x, v, &file);
-    if (v->wants_folder)
-        return exchange_error(t, x, 404, SPAN(""));
-    return file_get(t, x, v->site->mime, &file, last_segment(v->path));
+    r = get_open(t, x, v, &file);
+    file_cache_close(t, &file);
+    return r;
 }
 
 /* --- OPTIONS --- */

@@ -162,12 +162,12 @@ int file_cache_open(struct task *t, struct file_cache *cache, struct span path,
     return r;
 }
 
-void file_cache_close(struct file *file)
+void file_cache_close(struct task *t, const struct file *file)
 {
     if (file->cached)
         file->cached->users--;
-    else if (file->fd >= 0)
-        close(file->fd);
+    else
+        file_close(t, file);
 }
 
 struct span file_cache_fields(const struct file *file)

@@ -55,7 +55,7 @@ void file_cache_finish(struct file_cache *cache);
  */
 int file_cache_open(struct task *t, struct file_cache *cache, struct span path,
                     struct file *ret_file);
-void file_cache_close(struct file *file);
+void file_cache_close(struct task *t, const struct file *file);
 
 /* Fields of a response that describe a file whose content is remembered: what was kept last, or "".
  */

@@ -297,7 +297,7 @@ int folder_read(struct task *t, int dir_fd, const struct folder_options *o,
         return -ENOMEM;
     int result;
     do
-        result = offload(t, work_slice, r);
+        result = offload(t, o->lane, work_slice, r);
     while (result == MORE);
     if (result < 0)
         return result;

@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 
 #include "base/arena.h"
-#include "rt/task.h"
+#include "rt/offload.h"
 
 enum { FOLDER_SLICE_MS = 10 };
 
@@ -26,6 +26,7 @@ enum folder_sort {
 enum folder_entry_type { FOLDER_ENTRY_FOLDER, FOLDER_ENTRY_FILE };
 
 struct folder_options {
+    enum offload_lane lane;
     int root_fd;      /* O_PATH: links are resolved below it */
     struct span path; /* of this folder: decoded, relative to the root, "" for the root itself */
     enum folder_sort sort;

@@ -240,7 +240,7 @@ int file_get(struct task *t, struct exchange *x, const struct mime_table *mime, 
         if ((r < 0 && r != -EIO) || file->content)
             return r;
         clock_gettime(CLOCK_REALTIME_COARSE, &before);
-        int error = file_stat(file->fd, &now);
+        int error = file_look(t, file, &now);
         if (error < 0)
             return error;
         /* The tag has the ctime in it too. */

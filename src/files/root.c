@@ -4,12 +4,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <stdlib.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "rt/offload.h"
 
 /* statfs(2) has the numbers, linux/magic.h only some of them. */
 enum {
@@ -71,13 +71,14 @@ static int open_below(int root_fd, const char *path, uint64_t resolve)
 struct slow_open {
     int root_fd;
     const char *path;
+    uint64_t resolve;
     struct file *file;
 };
 
 static int open_slowly(void *arg)
 {
     struct slow_open *o = arg;
-    int fd = open_below(o->root_fd, o->path, 0);
+    int fd = open_below(o->root_fd, o->path, o->resolve);
 
     if (fd < 0)
         return fd;
@@ -90,32 +91,39 @@ static int open_slowly(void *arg)
     return fd;
 }
 
+/* Another file system below the root may be a slow one: RESOLVE_NO_XDEV keeps us on ours, and
+ * -EXDEV says that the path leads there. */
+static int open_fast(struct task *t, const struct root *root, const char *path, struct file *file)
+{
+    if (!root->fast)
+        return -EXDEV;
+    int fd = open_below(root->fd, path, RESOLVE_CACHED | RESOLVE_NO_XDEV);
+    if (fd == -EAGAIN) {
+        struct slow_open o = {root->fd, path, RESOLVE_NO_XDEV, file};
+        return offload(t, OFFLOAD_FAST, open_slowly, &o);
+    }
+    int error = fd < 0 ? fd : file_stat(fd, &file->st);
+    if (error < 0 && fd >= 0)
+        close(fd);
+    return error < 0 ? error : fd;
+}
+
 int root_open(struct task *t, const struct root *root, struct span path, struct file *ret_file)
 {
     struct file file = {.fd = -1, .fast = true};
 
     assert(path.data[path.len] == '\0');
     clock_gettime(CLOCK_REALTIME_COARSE, &file.before);
-    /* Another file system below the root may be a slow one: RESOLVE_NO_XDEV keeps us on ours. */
-    int fd =
-        root->fast ? open_below(root->fd, path.data, RESOLVE_CACHED | RESOLVE_NO_XDEV) : -EAGAIN;
-    if (fd == -EAGAIN || fd == -EXDEV) {
-        struct slow_open o = {root->fd, path.data, &file};
-        fd = offload(t, open_slowly, &o);
-        if (fd < 0)
-            return fd;
-    } else if (fd < 0) {
-        return fd;
-    } else {
-        int error = file_stat(fd, &file.st);
-        if (error < 0) {
-            close(fd);
-            return error;
-        }
+    int fd = open_fast(t, root, path.data, &file);
+    if (fd == -EXDEV) {
+        struct slow_open o = {root->fd, path.data, 0, &file};
+        fd = offload(t, OFFLOAD_SLOW, open_slowly, &o);
     }
+    if (fd < 0)
+        return fd;
     file.fd = fd;
     if (!S_ISREG(file.st.st_mode) && !S_ISDIR(file.st.st_mode)) {
-        close(fd);
+        file_close(t, &file);
         return -ENOENT;
     }
     *ret_file = file;
@@ -164,4 +172,57 @@ int status_from_errno(int error)
     default:
         return 500;
     }
+}
+
+/* --- open files --- */
+
+struct look {
+    int fd;
+    struct stat *st;
+};
+
+static int look_slowly(void *arg)
+{
+    struct look *l = arg;
+
+    return file_stat(l->fd, l->st);
+}
+
+int file_look(struct task *t, const struct file *file, struct stat *ret_stat)
+{
+    struct look l = {file->fd, ret_stat};
+
+    return file->fast ? look_slowly(&l) : offload(t, OFFLOAD_SLOW, look_slowly, &l);
+}
+
+struct closing {
+    struct offload_work work;
+    int fd;
+};
+
+static int close_slowly(void *arg)
+{
+    struct closing *c = arg;
+
+    return close(c->fd);
+}
+
+static void closed(struct offload_work *work)
+{
+    free(container_of(work, struct closing, work));
+}
+
+void file_close(struct task *t, const struct file *file)
+{
+    struct closing *c = file->fast ? NULL : malloc(sizeof(*c));
+
+    if (!c) {
+        close(file->fd);
+        return;
+    }
+    *c = (struct closing){
+        .work = {OFFLOAD_SLOW, .fn = close_slowly, .arg = c, .finished = closed},
+        .fd = file->fd,
+    };
+    offload_start(task_loop(t), &c->work);
 }

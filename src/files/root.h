@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "base/span.h"
+#include "rt/offload.h"
 #include "rt/task.h"
 
 struct root {
@@ -20,7 +21,7 @@ struct root {
 
 struct file {
     int fd;
-    bool fast; /* reads of cached data may be tried from the loop */
+    bool fast; /* as its file system */
     struct stat st;
     struct timespec
         before;          /* CLOCK_REALTIME_COARSE, which time stamps are taken from, before `st` */
@@ -35,6 +36,18 @@ void root_init(struct root *root, int fd);
  * root itself). Opening never waits for a FIFO's other end. What is neither a regular file nor a
  * folder is -ENOENT. Returns 0 and an open file, or -errno; the caller closes ret_file->fd. */
 int root_open(struct task *t, const struct root *root, struct span path, struct file *ret_file);
+
+/* Who helps with what may wait for its file system. */
+static inline enum offload_lane file_lane(const struct file *file)
+{
+    return file->fast ? OFFLOAD_FAST : OFFLOAD_SLOW;
+}
+
+/* Looks at an open file again: fstat(2). Returns 0 or -errno. */
+int file_look(struct task *t, const struct file *file, struct stat *ret_stat);
+
+/* close(2), which may wait for the file system too, but nobody waits for it here. */
+void file_close(struct task *t, const struct file *file);
 
 /* fstat(2) by its own system call: glibc makes newfstatat() of it, which costs a path look-up of
  * nothing and a run through the system call filter. Returns 0 or -errno. */

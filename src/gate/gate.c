@@ -228,7 +228,7 @@ int gate_main(void)
     role.io = process.boot.io;
     /* With io_uring the kernel writes the log by itself. */
     if (r == 0 && role.io == LOOP_IO_EPOLL && process.boot.access_log)
-        r = offload_pool_create(LOG_THREADS, &role.offload);
+        r = offload_pool_create(LOG_THREADS, 0, &role.offload);
     if (r == 0)
         r = rings_run(process.boot.threads, &role);
     if (r < 0) {

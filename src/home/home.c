@@ -172,6 +172,12 @@ static int seal(void)
     return home_sandbox_close(&process.boot);
 }
 
+enum {
+    FAST_HELPERS = 4,
+    /* So many requests may hang in file systems that do not answer before the next one waits. */
+    SLOW_HELPERS = 16,
+};
+
 int home_main(void)
 {
     struct ring_role role = {
@@ -181,7 +187,7 @@ int home_main(void)
     int r = start(&process);
     role.io = process.boot.io;
     if (r == 0)
-        r = offload_pool_create(OFFLOAD_THREADS, &role.offload);
+        r = offload_pool_create(FAST_HELPERS, SLOW_HELPERS, &role.offload);
     if (r == 0)
         r = rings_run(process.boot.threads, &role);
     if (r < 0) {

@@ -20,6 +20,7 @@ enum io_kind {
 
 struct io_request {
     enum io_kind kind;
+    enum offload_lane lane; /* of the helpers, for IO_READV and IO_WRITE */
     int fd;
     const void *data; /* bytes, or struct iovec[] */
     size_t len;       /* bytes, or entries */

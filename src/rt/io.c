@@ -96,20 +96,22 @@ int io_send_all(struct task *t, int fd, const void *data, size_t len, int flags)
     return 0;
 }
 
-ssize_t io_readv(struct task *t, int fd, const struct iovec *iov, unsigned count, uint64_t offset)
+ssize_t io_readv(struct task *t, enum offload_lane lane, int fd, const struct iovec *iov,
+                 unsigned count, uint64_t offset)
 {
     struct io_op op;
 
-    io_readv_start(t, &op, fd, iov, count, offset);
+    io_readv_start(t, &op, lane, fd, iov, count, offset);
     return io_await(t, &op);
 }
 
-void io_readv_start(struct task *t, struct io_op *op, int fd, const struct iovec *iov,
-                    unsigned count, uint64_t offset)
+void io_readv_start(struct task *t, struct io_op *op, enum offload_lane lane, int fd,
+                    const struct iovec *iov, unsigned count, uint64_t offset)
 {
-    op_start(t, op,
-             &(struct io_request){
-                 .kind = IO_READV, .fd = fd, .data = iov, .len = count, .offset = offset});
+    op_start(
+        t, op,
+        &(struct io_request){
+            .kind = IO_READV, .lane = lane, .fd = fd, .data = iov, .len = count, .offset = offset});
 }
 
 ssize_t io_write(struct task *t, int fd, const void *data, size_t len, uint64_t offset)

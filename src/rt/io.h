@@ -15,6 +15,7 @@
 
 #include "base/span.h"
 #include "rt/loop.h"
+#include "rt/offload.h"
 #include "rt/task.h"
 
 /* --- calls that suspend --- */
@@ -28,8 +29,10 @@ ssize_t io_send(struct task *t, int fd, const void *data, size_t len, int flags)
 /* Sends everything. Returns 0 or -errno. */
 int io_send_all(struct task *t, int fd, const void *data, size_t len, int flags);
 
-/* preadv(2); waits for the disk off the loop. */
-ssize_t io_readv(struct task *t, int fd, const struct iovec *iov, unsigned count, uint64_t offset);
+/* preadv(2); waits for the disk off the loop. `lane`: whose helpers do that where there is no
+ * io_uring. */
+ssize_t io_readv(struct task *t, enum offload_lane lane, int fd, const struct iovec *iov,
+                 unsigned count, uint64_t offset);
 
 /* pwrite(2), or write(2) at the end of an O_APPEND file. */
 ssize_t io_write(struct task *t, int fd, const void *data, size_t len, uint64_t offset);
@@ -62,8 +65,8 @@ struct io_op {
 };
 
 /* Starts a read; `iov` and the memory behind it stay untouched until io_await(). */
-void io_readv_start(struct task *t, struct io_op *op, int fd, const struct iovec *iov,
-                    unsigned count, uint64_t offset);
+void io_readv_start(struct task *t, struct io_op *op, enum offload_lane lane, int fd,
+                    const struct iovec *iov, unsigned count, uint64_t offset);
 
 /* Waits for a started operation and returns its result. Every started operation is awaited. */
 int io_await(struct task *t, struct io_op *op);

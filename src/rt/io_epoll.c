@@ -343,10 +343,11 @@ static int give_to_helper(struct poller *p, struct operation *op, bool is_stream
     help = malloc(sizeof(*help));
     if (!help)
         return -ENOMEM;
-    *help = (struct help){.work = {.fn = read_or_write, .arg = help, .finished = helped},
-                          .poller = p,
-                          .operation = op,
-                          .is_stream = is_stream};
+    *help = (struct help){
+        .work = {op->request.lane, .fn = read_or_write, .arg = help, .finished = helped},
+        .poller = p,
+        .operation = op,
+        .is_stream = is_stream};
     op->state = OPERATION_HELPED;
     offload_start(p->loop, &help->work);
     return 0;

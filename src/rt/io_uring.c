@@ -19,6 +19,7 @@ enum {
     /* Completions may outnumber submissions: each listener and idle connection has one to come. */
     CQ_ENTRIES_FACTOR = 8,
     LENT_GROUP = 0,
+    WORKERS_MAX = 64,
     /* In a long batch of completions, what was prepared is submitted after this long, so that the
      * first ones' answers do not wait for the last one's handshake. */
     SUBMIT_AFTER_NS = 1000 * 1000,
@@ -148,6 +149,10 @@ static int ring_create(struct loop *loop, const struct loop_options *options, vo
     }
     if (options->recv_buffers > 0 && (r = register_lent_buffers(u, options)) < 0)
         goto failed;
+    /* Who waits for a file system that does not answer; usually it is four for each
+     * processor. 5.15, and no harm without. */
+    unsigned workers[] = {WORKERS_MAX, 0};
+    io_uring_register_iowq_max_workers(&u->ring, workers);
     /* A descriptor that the kernel need not look up at each call; 5.18, and no harm without. */
     io_uring_register_ring_fd(&u->ring);
     r = restrict_and_enable(&u->ring);

@@ -10,10 +10,15 @@
 
 #include "rt/backend.h"
 
-struct offload_pool {
-    pthread_mutex_t mutex;
+struct lane {
+    struct offload_pool *pool;
     pthread_cond_t more;
     struct list queue;
+};
+
+struct offload_pool {
+    pthread_mutex_t mutex;
+    struct lane lanes[OFFLOAD_LANES];
     bool ending;
     unsigned threads;
     pthread_t ids[];
@@ -45,15 +50,16 @@ static void finish(struct offload_work *work)
 
 static void *helper_main(void *arg)
 {
-    struct offload_pool *pool = arg;
+    struct lane *lane = arg;
+    struct offload_pool *pool = lane->pool;
 
     pthread_mutex_lock(&pool->mutex);
     for (;;) {
-        struct list *node = list_pop_first(&pool->queue);
+        struct list *node = list_pop_first(&lane->queue);
         if (!node) {
             if (pool->ending)
                 break;
-            pthread_cond_wait(&pool->more, &pool->mutex);
+            pthread_cond_wait(&lane->more, &pool->mutex);
             continue;
         }
         pthread_mutex_unlock(&pool->mutex);
@@ -66,21 +72,25 @@ static void *helper_main(void *arg)
     return NULL;
 }
 
-int offload_pool_create(unsigned threads, struct offload_pool **ret_pool)
+int offload_pool_create(unsigned fast, unsigned slow, struct offload_pool **ret_pool)
 {
-    struct offload_pool *pool = calloc(1, sizeof(*pool) + threads * sizeof(pthread_t));
+    struct offload_pool *pool = calloc(1, sizeof(*pool) + (fast + slow) * sizeof(pthread_t));
     sigset_t all, before;
 
     if (!pool)
         return -ENOMEM;
     pthread_mutex_init(&pool->mutex, NULL);
-    pthread_cond_init(&pool->more, NULL);
-    list_init(&pool->queue);
+    for (unsigned i = 0; i < OFFLOAD_LANES; i++) {
+        pool->lanes[i].pool = pool;
+        pthread_cond_init(&pool->lanes[i].more, NULL);
+        list_init(&pool->lanes[i].queue);
+    }
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int r = 0;
-    while (pool->threads < threads && r == 0) {
-        r = pthread_create(&pool->ids[pool->threads], NULL, helper_main, pool);
+    while (pool->threads < fast + slow && r == 0) {
+        struct lane *lane = &pool->lanes[pool->threads < fast ? OFFLOAD_FAST : OFFLOAD_SLOW];
+        r = pthread_create(&pool->ids[pool->threads], NULL, helper_main, lane);
         pool->threads += r == 0;
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -96,11 +106,13 @@ void offload_pool_destroy(struct offload_pool *pool)
 {
     pthread_mutex_lock(&pool->mutex);
     pool->ending = true;
-    pthread_cond_broadcast(&pool->more);
+    for (unsigned i = 0; i < OFFLOAD_LANES; i++)
+        pthread_cond_broadcast(&pool->lanes[i].more);
     pthread_mutex_unlock(&pool->mutex);
     for (unsigned i = 0; i < pool->threads; i++)
         pthread_join(pool->ids[i], NULL);
-    pthread_cond_destroy(&pool->more);
+    for (unsigned i = 0; i < OFFLOAD_LANES; i++)
+        pthread_cond_destroy(&pool->lanes[i].more);
     pthread_mutex_destroy(&pool->mutex);
     free(pool);
 }
@@ -159,11 +171,12 @@ void offload_port_destroy(struct offload_port *port)
 void offload_start(struct loop *loop, struct offload_work *work)
 {
     struct offload_pool *pool = loop->offload;
+    struct lane *lane = &pool->lanes[work->lane];
 
     work->port = loop->offload_port;
     pthread_mutex_lock(&pool->mutex);
-    list_append(&pool->queue, &work->link);
-    pthread_cond_signal(&pool->more);
+    list_append(&lane->queue, &work->link);
+    pthread_cond_signal(&lane->more);
     pthread_mutex_unlock(&pool->mutex);
 }
 
@@ -183,9 +196,9 @@ static void resume(struct offload_work *work)
     task_resume(w->task);
 }
 
-int offload(struct task *t, int (*fn)(void *arg), void *arg)
+int offload(struct task *t, enum offload_lane lane, int (*fn)(void *arg), void *arg)
 {
-    struct waiting w = {.work = {.fn = fn, .arg = arg, .finished = resume}, .task = t};
+    struct waiting w = {.work = {lane, .fn = fn, .arg = arg, .finished = resume}, .task = t};
 
     if (t->cancelled)
         return t->cancelled;

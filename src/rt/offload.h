@@ -1,5 +1,8 @@
 /* Helper threads for what has no asynchronous form or would block the loop: directory reading,
  * opening a file that is not cached, hashing files; and without io_uring reading and writing them.
+ *
+ * There are two lanes with threads of their own, so that a disk that has gone to sleep, or another
+ * machine that does not answer, makes nobody wait but those who want something from it.
  */
 #pragma once
 
@@ -8,21 +11,27 @@
 struct offload_pool;
 struct offload_port;
 
-enum { OFFLOAD_THREADS = 4 };
+enum offload_lane {
+    OFFLOAD_FAST, /* file systems that wait for a local disk at most */
+    OFFLOAD_SLOW, /* all others */
+    OFFLOAD_LANES,
+};
 
-/* Starts `threads` helpers, all signals blocked. Returns 0 or -errno. */
-int offload_pool_create(unsigned threads, struct offload_pool **ret_pool);
+/* Starts so many helpers for each lane (a lane without any must not be used), all signals blocked.
+ * Returns 0 or -errno. */
+int offload_pool_create(unsigned fast, unsigned slow, struct offload_pool **ret_pool);
 
 /* Ends the helpers after the work that is queued. */
 void offload_pool_destroy(struct offload_pool *pool);
 
 /* Runs fn(arg) on a helper and suspends the task until it has returned; returns what it returned.
  * Work that has begun cannot be cancelled: fn must be bounded. A cancelled task starts nothing. */
-int offload(struct task *t, int (*fn)(void *arg), void *arg);
+int offload(struct task *t, enum offload_lane lane, int (*fn)(void *arg), void *arg);
 
-/* Work for which no task waits. Whoever starts it sets the first three members and keeps it until
+/* Work for which no task waits. Whoever starts it sets the first four members and keeps it until
  * finished() is called, on the loop. */
 struct offload_work {
+    enum offload_lane lane;
     int (*fn)(void *arg);
     void *arg;
     void (*finished)(struct offload_work *work);

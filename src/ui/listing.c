@@ -124,8 +124,8 @@ static int respond_unreadable(struct task *t, struct exchange *x, int error)
     return exchange_error(t, x, status_from_errno(error), SPAN("This folder cannot be read."));
 }
 
-int listing_respond(struct task *t, struct exchange *x, int dir_fd, int root_fd, struct span path,
-                    const struct listing_options *o)
+int listing_respond(struct task *t, struct exchange *x, const struct file *folder, int root_fd,
+                    struct span path, const struct listing_options *o)
 {
     _cleanup_(listing_finish) struct listing l = {.x = x, .page = {.path = path, .options = o}};
     bool json = wants_json(x), head_only = x->request.method == METHOD_HEAD;
@@ -133,10 +133,13 @@ int listing_respond(struct task *t, struct exchange *x, int dir_fd, int root_fd,
     buf_init_growing(&l.out, PIECE_MAX);
     clock_gettime(CLOCK_REALTIME_COARSE, &l.before);
     read_sort(&l);
-    struct folder_options order = {
-        .root_fd = root_fd, .path = path, .sort = l.page.sort, .descending = l.page.descending};
+    struct folder_options order = {.lane = file_lane(folder),
+                                   .root_fd = root_fd,
+                                   .path = path,
+                                   .sort = l.page.sort,
+                                   .descending = l.page.descending};
     /* What HEAD is told does not depend on what is in the folder. */
-    int r = head_only ? 0 : folder_read(t, dir_fd, &order, &l.folder);
+    int r = head_only ? 0 : folder_read(t, folder->fd, &order, &l.folder);
     if (r < 0)
         return task_cancelled(t) ? r : respond_unreadable(t, x, r);
     l.page.folder = l.folder;

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "files/root.h"
 #include "http/exchange.h"
 
 struct listing_options {
@@ -14,9 +15,9 @@ struct listing_options {
     struct span user; /* "": nobody has logged in */
 };
 
-/* Answers with what is in the folder `dir_fd`, which is open for reading and stays the caller's.
+/* Answers with what is in `folder`, which is open for reading and stays the caller's.
  * `path` is decoded and relative ("" for the root); the request's path has ended in a slash, since
  * the page's links are relative. Symbolic links are resolved below `root_fd` (O_PATH). A folder
  * that cannot be read is answered with an error. Returns 0 or -errno, like exchange_end(). */
-int listing_respond(struct task *t, struct exchange *x, int dir_fd, int root_fd, struct span path,
-                    const struct listing_options *o);
+int listing_respond(struct task *t, struct exchange *x, const struct file *folder, int root_fd,
+                    struct span path, const struct listing_options *o);

@@ -34,7 +34,7 @@ static int set_up(void **state)
     static struct fixture f;
     struct loop_options options = {.io = io, .recv_buffers = 4, .recv_buffer_bytes = 64};
 
-    assert_int_equal(offload_pool_create(2, &f.pool), 0);
+    assert_int_equal(offload_pool_create(2, 1, &f.pool), 0);
     options.offload = f.pool;
     assert_int_equal(loop_create(&options, &f.loop), 0);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, f.sockets), 0);
@@ -108,9 +108,9 @@ static int wait_offload(struct task *t, struct fixture *f)
     bool ran = false;
 
     (void)f;
-    assert_int_equal(offload(t, sleep_on_helper, &ran), 0);
+    assert_int_equal(offload(t, OFFLOAD_FAST, sleep_on_helper, &ran), 0);
     assert_true(ran); /* its buffer was alive until the helper was done */
-    return offload(t, sleep_on_helper, &ran);
+    return offload(t, OFFLOAD_FAST, sleep_on_helper, &ran);
 }
 
 static int wait_read_of_a_pipe(struct task *t, struct fixture *f)
@@ -120,7 +120,7 @@ static int wait_read_of_a_pipe(struct task *t, struct fixture *f)
     struct iovec iov = {&byte, 1};
 
     assert_int_equal(pipe(ends), 0);
-    int r = (int)io_readv(t, ends[0], &iov, 1, (uint64_t)-1);
+    int r = (int)io_readv(t, OFFLOAD_FAST, ends[0], &iov, 1, (uint64_t)-1);
     io_close(f->loop, ends[0]);
     close(ends[1]);
     return r;
@@ -262,8 +262,8 @@ static void two_reads_main(struct task *t, void *arg)
     struct io_op a, b;
     int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 
-    io_readv_start(t, &a, fd, &first_iov, 1, 0);
-    io_readv_start(t, &b, fd, &second_iov, 1, 1);
+    io_readv_start(t, &a, OFFLOAD_FAST, fd, &first_iov, 1, 0);
+    io_readv_start(t, &b, OFFLOAD_FAST, fd, &second_iov, 1, 1);
     assert_int_equal(io_await(t, &b), 3);
     assert_int_equal(io_await(t, &a), 3);
     assert_string_equal(first, "\x7f"
@@ -295,11 +295,11 @@ static void file_main(struct task *t, void *arg)
     int fd = fileno(file);
     assert_int_equal(io_write(t, fd, "world", 5, 6), 5);
     assert_int_equal(io_write(t, fd, "hello ", 6, 0), 6);
-    assert_int_equal(io_readv(t, fd, &iov, 1, 6), 5);
+    assert_int_equal(io_readv(t, OFFLOAD_FAST, fd, &iov, 1, 6), 5);
     assert_string_equal(text, "world");
-    assert_int_equal(io_readv(t, fd, &iov, 1, 100), 0);
+    assert_int_equal(io_readv(t, OFFLOAD_FAST, fd, &iov, 1, 100), 0);
     fclose(file);
-    assert_int_equal(io_readv(t, fd, &iov, 1, 0), -EBADF);
+    assert_int_equal(io_readv(t, OFFLOAD_FAST, fd, &iov, 1, 0), -EBADF);
     assert_int_equal(io_recv(t, fd, text, 1), -EBADF);
     assert_int_equal(io_poll(t, -1, POLLIN), -EBADF);
     loop_stop(f->loop);
