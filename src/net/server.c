@@ -12,6 +12,9 @@
 enum {
     /* Between two tries when the process or the system has no descriptor left. */
     ACCEPT_RETRY_MS = 100,
+    /* See server_listen(): the first and the last distance. */
+    ACCEPT_AGAIN_FIRST_MS = 50,
+    ACCEPT_AGAIN_LAST_MS = 5 * 1000,
     /* Between two rounds of ending what is still there when draining has taken long enough. */
     DRAIN_RETRY_MS = 500,
 };
@@ -41,6 +44,11 @@ static void listener_event(struct io_watch *w, int result, struct span data)
         else
             conn_accept(s, result);
     }
+    if (l->again && !io_watch_armed(w) && !s->draining) {
+        l->again = false;
+        if (io_watch_accept(s->loop, w, l->fd) == 0)
+            return;
+    }
     /* Multishot ends with an error (no descriptor left) or when the queue overflowed. The rest
      * timer tries again: at once would spin. */
     if (!io_watch_armed(w) && s->draining)
@@ -49,15 +57,35 @@ static void listener_event(struct io_watch *w, int result, struct span data)
         timer_set(loop_timers(s->loop), &s->rest_timer, loop_now_ms(s->loop) + ACCEPT_RETRY_MS);
 }
 
+static void accept_again(struct timer *timer)
+{
+    struct server *s = container_of(timer, struct server, accept_timer);
+
+    for (unsigned i = 0; i < s->listener_count && !s->draining; i++)
+        if (io_watch_armed(&s->listeners[i].watch)) {
+            s->listeners[i].again = true;
+            io_watch_cancel(&s->listeners[i].watch);
+        }
+    s->accept_again_ms *= 2;
+    if (s->accept_again_ms <= ACCEPT_AGAIN_LAST_MS && !s->draining)
+        timer_set(loop_timers(s->loop), timer, loop_now_ms(s->loop) + s->accept_again_ms);
+}
+
+/* The process that had the socket before may have died a moment ago, and its ring still stand in
+ * the socket's queue: only one waiter is woken for a connection (io_uring accepts exclusively, 6.18
+ * too), and that one is dead then. So we look again for a while whether somebody waits. */
 int server_listen(struct server *s, int fd)
 {
     struct listener *l = &s->listeners[s->listener_count];
 
     *l = (struct listener){.watch.event = listener_event, .server = s, .fd = fd};
     int r = io_watch_accept(s->loop, &l->watch, fd);
-    if (r == 0)
-        s->listener_count++;
-    return r;
+    if (r < 0)
+        return r;
+    s->listener_count++;
+    s->accept_again_ms = ACCEPT_AGAIN_FIRST_MS;
+    timer_set(loop_timers(s->loop), &s->accept_timer, loop_now_ms(s->loop) + s->accept_again_ms);
+    return 0;
 }
 
 /* --- the channel --- */
@@ -316,12 +344,14 @@ void server_init(struct server *s, struct loop *loop, const struct conn_role *ro
     slot_table_init(&s->parked);
     timer_init(&s->rest_timer, rest_expired);
     timer_init(&s->drain_timer, drain_expired);
+    timer_init(&s->accept_timer, accept_again);
 }
 
 void server_finish(struct server *s)
 {
     timer_stop(loop_timers(s->loop), &s->rest_timer);
     timer_stop(loop_timers(s->loop), &s->drain_timer);
+    timer_stop(loop_timers(s->loop), &s->accept_timer);
     timer_stop(loop_timers(s->loop), &s->hello_timer);
     later_stop(&s->hello_turn);
     slot_table_finish(&s->parked);

@@ -33,6 +33,7 @@ struct listener {
     struct io_watch watch;
     struct server *server;
     int fd;
+    bool again; /* cancelled to begin anew */
 };
 
 /* Connections per address, by a hash of it; collisions only make eviction a little less fair. */
@@ -68,6 +69,8 @@ struct server {
     struct chunk_pool chunks;
     struct timer rest_timer; /* connections that stay idle give more memory back */
     struct timer drain_timer;
+    struct timer accept_timer; /* see server_listen() */
+    uint32_t accept_again_ms;
     bool draining;
 };
 
