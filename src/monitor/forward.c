@@ -74,13 +74,18 @@ static int socket_option(int fd, int option)
     return getsockopt(fd, SOL_SOCKET, option, &value, &size) < 0 ? -1 : value;
 }
 
-/* Only what gate's listeners accept: home trusts the monitor not to give it anything else. */
-static bool is_connection(int fd)
+/* Only what gate's listeners accept: home trusts the monitor not to give it anything else. Tells
+ * who is at the other end: AF_UNSPEC if nobody is any more. */
+static bool is_connection(int fd, struct sockaddr_storage *ret_peer)
 {
-    int domain = socket_option(fd, SO_DOMAIN);
+    socklen_t size = sizeof(*ret_peer);
 
-    return (domain == AF_INET || domain == AF_INET6) && socket_option(fd, SO_TYPE) == SOCK_STREAM &&
-           socket_option(fd, SO_PROTOCOL) == IPPROTO_TCP && socket_option(fd, SO_ACCEPTCONN) == 0;
+    if (socket_option(fd, SO_PROTOCOL) != IPPROTO_TCP || socket_option(fd, SO_TYPE) != SOCK_STREAM)
+        return false;
+    if (getpeername(fd, (struct sockaddr *)ret_peer, &size) == 0)
+        return ret_peer->ss_family == AF_INET || ret_peer->ss_family == AF_INET6;
+    ret_peer->ss_family = AF_UNSPEC;
+    return socket_option(fd, SO_ACCEPTCONN) == 0;
 }
 
 /* Home would send in the clear what it leaves to a kernel that does not seal. */
@@ -310,15 +315,14 @@ void forward_finish(struct forward *f)
 
 /* --- messages --- */
 
-static void judge(struct forward *f, struct traveller *t)
+static void judge(struct forward *f, struct traveller *t, const struct sockaddr_storage *peer)
 {
     struct handover *h = t->handover;
     struct verdict_info info = {0};
-    socklen_t size = sizeof(h->approval.peer);
 
     /* Whatever the sender wrote there is gone. */
-    memset(&h->approval, 0, sizeof(h->approval));
-    if (getpeername(t->descriptor, (struct sockaddr *)&h->approval.peer, &size) < 0) {
+    h->approval = (struct approval){.peer = *peer};
+    if (peer->ss_family == AF_UNSPEC) {
         /* Nobody is there any more; gate waits for a verdict all the same. */
         if (t->from.role == FORWARD_GATE)
             act(f, t, VERDICT_REFUSE, &info);
@@ -347,11 +351,12 @@ static int take_connection(struct forward *f, struct forward_source from, struct
                            const int *fds, size_t fd_count, const char **ret_why)
 {
     struct handover *h = forward_check(payload, ret_why);
+    struct sockaddr_storage peer = {0};
 
     if (h && fd_count != 1)
         *ret_why = "a connection without its one descriptor";
-    else if (h &&
-             (!is_connection(fds[0]) || ((h->flags & HANDOVER_KERNEL_TX) && !kernel_seals(fds[0]))))
+    else if (h && (!is_connection(fds[0], &peer) ||
+                   ((h->flags & HANDOVER_KERNEL_TX) && !kernel_seals(fds[0]))))
         *ret_why = "a descriptor that is no connection";
     if (!h || *ret_why) {
         for (size_t i = 0; i < fd_count; i++)
@@ -359,7 +364,7 @@ static int take_connection(struct forward *f, struct forward_source from, struct
         return -EBADMSG;
     }
     struct traveller t = {from, fds[0], h, payload.len};
-    judge(f, &t);
+    judge(f, &t, &peer);
     return 0;
 }
 
