@@ -35,6 +35,7 @@ class OpenSSLSocket:
     def __init__(self, tcp, version, suite):
         self.tcp = tcp
         self.buffer = ctypes.create_string_buffer(65536)
+        self.piece = 65536  # how much it takes off TCP at a time
         self.messages_in = []  # types of the handshake messages that the server has sent
 
         def on_message(sent, _version, content_type, data, length, _ssl, _argument):
@@ -73,7 +74,7 @@ class OpenSSLSocket:
         return True
 
     def _receive(self):
-        data = self.tcp.recv(65536)
+        data = self.tcp.recv(self.piece)
         if not data:
             raise ssl.SSLEOFError("closed without close_notify")
         _crypto.BIO_write(self.incoming, data, len(data))

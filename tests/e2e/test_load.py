@@ -2,7 +2,6 @@
 import contextlib
 import os
 import re
-import resource
 import shutil
 import subprocess
 import threading
@@ -11,24 +10,8 @@ import time
 import processes
 import pytest
 from client import ClosedEarly, basic, trusting_context, wait_for
+from crowds import many_descriptors, needs_descriptors  # noqa: F401
 from server import ALICE, SANITIZER, SLOW, own
-
-
-@pytest.fixture(autouse=True, scope="module")
-def many_descriptors():
-    """As many for this process, and for the servers that it starts, as it can have."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if os.geteuid() == 0 and hard != resource.RLIM_INFINITY:
-        with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (65536, max(hard, 65536)))
-            return
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-def needs_descriptors(count):
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < count:
-        pytest.skip(f"{count} open files (only {soft} are allowed)")
 
 
 # --- hey ---------------------------------------------------------------------------------------------------
