@@ -529,6 +529,7 @@ int monitor_main(int argc, char **argv)
         return r < 0 ? 2 : 0;
     }
     rights_set_limits();
+    rights_do_not_preempt();
     r = start(m);
     if (r == 0)
         r = run(m);

@@ -10,6 +10,12 @@ void rights_hold_standard_descriptors(void);
 /* As many descriptors as allowed; no core files. */
 void rights_set_limits(void);
 
+/* For us and our children: whoever is woken waits until the one that runs has done its share. A
+ * connection goes through three processes; each message would otherwise put its receiver in the
+ * sender's place, for one connection at a time. Nobody waits longer on an idle processor
+ * (SCHED_BATCH, sched(7)). */
+void rights_do_not_preempt(void);
+
 /* After binding and loading. Root keeps what is needed to become others (children), to end them,
  * and to chroot where there are no namespaces; anybody else keeps nothing. Returns 0, or -errno
  * after having said why. */
