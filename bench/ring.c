@@ -278,13 +278,15 @@ static uint64_t ask(const int *fds, unsigned count, unsigned milliseconds)
         int n = epoll_wait(epoll, events, 256, 100);
         for (int i = 0; i < n && !time_is_up; i++) {
             ssize_t r = recv(events[i].data.fd, received, sizeof(received), MSG_WAITALL);
-            if (r != sizeof(received))
-                return answers;
+            if (r != sizeof(received) || write(events[i].data.fd, request, sizeof(request)) < 0) {
+                time_is_up = 1;
+                break;
+            }
             answers++;
-            if (write(events[i].data.fd, request, sizeof(request)) < 0)
-                return answers;
         }
     }
+    timer_delete(timer);
+    close(epoll);
     return answers;
 }
 

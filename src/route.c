@@ -1,7 +1,6 @@
 #include "route.h"
 
 #include <errno.h>
-#include <unistd.h>
 
 #include "auth/csrf.h"
 #include "base/cleanup.h"

@@ -9,8 +9,6 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#include "base/cleanup.h"
-
 /* statfs(2) has the numbers, linux/magic.h only some of them. */
 enum {
     FS_EXT4 = 0xEF53,
@@ -117,6 +115,7 @@ int root_open(struct task *t, const struct root *root, struct span path, struct 
     int fd = open_fast(t, root, path.data, &file);
     if (fd == -EXDEV) {
         struct slow_open o = {root->fd, path.data, 0, &file};
+        file.lane = OFFLOAD_SLOW;
         fd = offload(t, OFFLOAD_SLOW, open_slowly, &o);
     }
     if (fd < 0)
@@ -192,7 +191,7 @@ int file_look(struct task *t, const struct file *file, struct stat *ret_stat)
 {
     struct look l = {file->fd, ret_stat};
 
-    return file->fast ? look_slowly(&l) : offload(t, OFFLOAD_SLOW, look_slowly, &l);
+    return file->lane == OFFLOAD_FAST ? look_slowly(&l) : offload(t, OFFLOAD_SLOW, look_slowly, &l);
 }
 
 struct closing {
@@ -204,24 +203,21 @@ static int close_slowly(void *arg)
 {
     struct closing *c = arg;
 
-    return close(c->fd);
-}
-
-static void closed(struct offload_work *work)
-{
-    free(container_of(work, struct closing, work));
+    close(c->fd);
+    free(c);
+    return 0;
 }
 
 void file_close(struct task *t, const struct file *file)
 {
-    struct closing *c = file->fast ? NULL : malloc(sizeof(*c));
+    struct closing *c = file->lane == OFFLOAD_FAST ? NULL : malloc(sizeof(*c));
 
     if (!c) {
         close(file->fd);
         return;
     }
     *c = (struct closing){
-        .work = {OFFLOAD_SLOW, .fn = close_slowly, .arg = c, .finished = closed},
+        .work = {OFFLOAD_SLOW, .fn = close_slowly, .arg = c},
         .fd = file->fd,
     };
     offload_start(task_loop(t), &c->work);

@@ -21,7 +21,8 @@ struct root {
 
 struct file {
     int fd;
-    bool fast; /* as its file system */
+    bool fast;              /* reads of cached data may be tried from the loop */
+    enum offload_lane lane; /* whose helpers do what may wait for its file system */
     struct stat st;
     struct timespec
         before;          /* CLOCK_REALTIME_COARSE, which time stamps are taken from, before `st` */
@@ -34,14 +35,9 @@ void root_init(struct root *root, int fd);
 
 /* Opens a file or folder for reading. `path` is relative, decoded, and followed by a NUL ("" is the
  * root itself). Opening never waits for a FIFO's other end. What is neither a regular file nor a
- * folder is -ENOENT. Returns 0 and an open file, or -errno; the caller closes ret_file->fd. */
+ * folder is -ENOENT. Returns 0 and an open file, which is given back with file_close(), or -errno.
+ */
 int root_open(struct task *t, const struct root *root, struct span path, struct file *ret_file);
-
-/* Who helps with what may wait for its file system. */
-static inline enum offload_lane file_lane(const struct file *file)
-{
-    return file->fast ? OFFLOAD_FAST : OFFLOAD_SLOW;
-}
 
 /* Looks at an open file again: fstat(2). Returns 0 or -errno. */
 int file_look(struct task *t, const struct file *file, struct stat *ret_stat);

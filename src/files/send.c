@@ -66,7 +66,7 @@ static void read_start(struct task *t, struct reading *r)
 
     r->waited = true;
     r->in_flight = true;
-    io_readv_start(t, &r->op, file_lane(r->file), r->file->fd, r->iov, count, r->offset);
+    io_readv_start(t, &r->op, r->file->lane, r->file->fd, r->iov, count, r->offset);
 }
 
 /* Waits until all of it is there. */

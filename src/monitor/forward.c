@@ -141,6 +141,8 @@ static void note_departure(struct forward *f, const struct forward_source *from,
 {
     struct departures *d = &f->departures[from->ring];
 
+    if (from->life != f->gate_life)
+        return;
     if (d->life != from->life)
         d->message.count = 0;
     d->life = from->life;

@@ -42,7 +42,8 @@ void rights_do_not_preempt(void)
 {
     const struct sched_param none = {0};
 
-    (void)sched_setscheduler(0, SCHED_BATCH, &none); /* only slower where it is forbidden */
+    if (sched_getscheduler(0) == SCHED_OTHER)            /* otherwise somebody has chosen */
+        (void)sched_setscheduler(0, SCHED_BATCH, &none); /* only slower where it is forbidden */
 }
 
 int rights_give_up(const struct config *config)

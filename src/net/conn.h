@@ -114,7 +114,7 @@ bool conn_use_kernel(struct conn *conn, uint64_t len);
 int conn_send_file(struct task *t, struct conn *conn, int fd, uint64_t offset, size_t len);
 
 /* Hands the connection, with everything that came in and was not consumed, to the monitor for
- * `credential`. The socket stays open here; nothing may be done on it until the verdict. Returns 0
- * or -errno. */
+ * `credential`. The socket stays open here; nothing may be done on it until the monitor says
+ * what became of it. Returns 0 or -errno. */
 int conn_hand_over(struct task *t, struct conn *conn, uint64_t token,
                    const struct credential *credential);

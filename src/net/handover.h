@@ -45,7 +45,7 @@ struct handover_tls {
 };
 
 struct handover {
-    uint64_t token; /* chosen by gate, returned with the verdict; 0 from home */
+    uint64_t token; /* chosen by gate, by which the monitor tells what became of it; 0 from home */
     uint32_t flags;
     uint32_t plaintext_bytes;  /* opened already: the request head and what followed it */
     uint32_t ciphertext_bytes; /* received, not opened: a partial record */

@@ -64,8 +64,12 @@ static void *helper_main(void *arg)
         }
         pthread_mutex_unlock(&pool->mutex);
         struct offload_work *work = container_of(node, struct offload_work, link);
-        work->result = work->fn(work->arg);
-        finish(work);
+        bool somebody_waits = work->finished != NULL;
+        int result = work->fn(work->arg);
+        if (somebody_waits) {
+            work->result = result;
+            finish(work);
+        }
         pthread_mutex_lock(&pool->mutex);
     }
     pthread_mutex_unlock(&pool->mutex);

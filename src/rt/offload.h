@@ -29,7 +29,8 @@ void offload_pool_destroy(struct offload_pool *pool);
 int offload(struct task *t, enum offload_lane lane, int (*fn)(void *arg), void *arg);
 
 /* Work for which no task waits. Whoever starts it sets the first four members and keeps it until
- * finished() is called, on the loop. */
+ * finished() is called, on the loop. Without finished() the helper tells nobody: the loop may end
+ * before, and `fn` frees what there is to free. */
 struct offload_work {
     enum offload_lane lane;
     int (*fn)(void *arg);

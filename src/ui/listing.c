@@ -133,7 +133,7 @@ int listing_respond(struct task *t, struct exchange *x, const struct file *folde
     buf_init_growing(&l.out, PIECE_MAX);
     clock_gettime(CLOCK_REALTIME_COARSE, &l.before);
     read_sort(&l);
-    struct folder_options order = {.lane = file_lane(folder),
+    struct folder_options order = {.lane = folder->lane,
                                    .root_fd = root_fd,
                                    .path = path,
                                    .sort = l.page.sort,

@@ -6,7 +6,6 @@ import threading
 import time
 
 import pytest
-from client import wait_for
 from machine import IN_VM, not_in_the_vm
 from server import IS_ROOT, SLOW, Server
 
@@ -74,7 +73,7 @@ def slowest_of(server, ask, visitors):
 
 
 def test_nobody_else_waits(slow_server):
-    """Files that are cached, others that were never opened, listings, new connections."""
+    """One file again and again, many in turn, listings (which helpers read), new connections."""
     for number in range(2000):
         slow_server.write(f"quick/{number}", str(number))
     targets = [f"/slow/{number:02}" for number in range(FILES)] + ["/slow/"]
@@ -92,7 +91,7 @@ def test_nobody_else_waits(slow_server):
 
     watchers = [threading.Thread(target=watch, args=args) for args in (
         ("cached", lambda connection, _: connection.request("GET", "/quick/0", auth=auth)),
-        ("others", lambda connection, count: connection.request("GET", f"/quick/{count % 2000}", auth=auth)),
+        ("many", lambda connection, count: connection.request("GET", f"/quick/{count % 2000}", auth=auth)),
         ("listing", lambda connection, _: connection.request("GET", "/quick/", auth=auth)),
         ("new connections", ask_anew),
     )]
@@ -111,9 +110,13 @@ def test_nobody_else_waits(slow_server):
 
 
 def test_the_server_ends_beside_it(slow_server):
-    """A client leaves while its file is being opened; the server stops in time all the same."""
-    connection = slow_server.connect()
-    connection.send_request("GET", "/slow/00", auth=("alice", "wonderland"))
-    time.sleep(0.5)
-    connection.close()
-    assert wait_for(lambda: slow_server.get("/slow/01").status == 200, 20 * SLOW, "an answer")
+    """It is told to stop while files are being opened and read there: it does so in time, and in order."""
+    visitors = Visitors(slow_server, [f"/slow/{number:02}" for number in range(8)])
+    time.sleep(PAUSE * 1.5)
+    begun = time.monotonic()
+    slow_server.stop()
+    assert time.monotonic() - begun < 10 * SLOW
+    for thread in visitors.threads:
+        thread.join()
+    for number in range(8):
+        assert visitors.responses[f"/slow/{number:02}"].body == content_of(number)

@@ -22,7 +22,7 @@ from server import ALICE, BOB, SLOW, TLS_MODE, Server
 
 KIB, MIB = 1 << 10, 1 << 20
 LARGE = 8 * MIB // (1 if SLOW == 1 else 4)
-HUGE = 256 * MIB // (1 if SLOW == 1 else 8)
+HUGE = 64 * MIB // (1 if SLOW == 1 else 4)
 # Downloads at once; in the virtual machine and under sanitizers: 166, 250 (addresses), 100 (threads).
 CROWD = 1000 // SLOW
 
