@@ -196,6 +196,8 @@ static bool take(struct server *s, const struct io_uring_cqe *cqe)
     }
     if (cqe->flags & IORING_CQE_F_BUFFER)
         give_back(s, cqe->flags >> IORING_CQE_BUFFER_SHIFT);
+    if (cqe->res == -ENOBUFS)
+        receive(s, conn);
     if (cqe->res <= 0)
         return cqe->res == -ENOBUFS;
     if (s->way->receiving == MULTISHOT && !(cqe->flags & IORING_CQE_F_MORE))

@@ -375,6 +375,27 @@ static void a_new_gate_hears_of_no_departures_of_the_old_one(void **state)
     assert_silence(rig);
 }
 
+/* A connection of the gate before comes through only when the present one has departures too: these
+ * are told of all the same. */
+static void departures_of_the_old_gate_cost_the_new_one_none(void **state)
+{
+    struct rig *rig = *state;
+    _Alignas(16) char memory[sizeof(struct handover) + 64];
+
+    assert_int_equal(rig_connection(rig, FORWARD_GATE, CREDENTIAL_BASIC, "wonderland"), 0);
+    rig->forward.gate_life = 2;
+    size_t len = rig_message(memory, CREDENTIAL_BASIC, "wonderland");
+    assert_int_equal(
+        rig_send(rig, FORWARD_GATE, 2, MESSAGE_CONNECTION, memory, len, dup(rig->server)), 0);
+    forward_hash_done(&rig->forward, rig->job, HASH_MATCH); /* for both */
+    /* And one more of the old gate's, at once. */
+    assert_int_equal(rig_connection(rig, FORWARD_GATE, CREDENTIAL_BASIC, "wonderland"), 0);
+    while (rig_receive_any(rig->home_ends, &got))
+        close(got.fd);
+    assert_departed(rig);
+    assert_silence(rig);
+}
+
 /* A burst is told of in full messages at once. */
 static void many_departures_go_together(void **state)
 {
@@ -490,6 +511,7 @@ int main(void)
         TEST(the_death_of_the_hasher_is_not_the_clients_fault),
         TEST(a_new_gate_gets_no_verdicts_of_the_old_one),
         TEST(a_new_gate_hears_of_no_departures_of_the_old_one),
+        TEST(departures_of_the_old_gate_cost_the_new_one_none),
         TEST(many_departures_go_together),
         TEST(logging_out_tells_every_ring),
         TEST(a_revocation_that_does_not_fit_ends_home),

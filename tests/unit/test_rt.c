@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -101,6 +102,31 @@ static int sleep_on_helper(void *arg)
     usleep(50 * 1000);
     *(bool *)arg = true;
     return 0;
+}
+
+static int sleep_alone(void *arg)
+{
+    usleep(50 * 1000);
+    free(arg);
+    return 0;
+}
+
+/* Work of which nobody wants to hear may be going on when its loop is long gone, as at the end of
+ * home. */
+static void test_work_without_a_listener_outlives_its_loop(void **state)
+{
+    struct loop_options options = {.io = io};
+    struct offload_work *work = malloc(sizeof(*work));
+    struct loop *loop;
+
+    (void)state;
+    assert_non_null(work);
+    assert_int_equal(offload_pool_create(0, 1, &options.offload), 0);
+    assert_int_equal(loop_create(&options, &loop), 0);
+    *work = (struct offload_work){OFFLOAD_SLOW, .fn = sleep_alone, .arg = work};
+    offload_start(loop, work);
+    loop_destroy(loop);
+    offload_pool_destroy(options.offload); /* waits for it; it has freed itself */
 }
 
 static int wait_offload(struct task *t, struct fixture *f)
@@ -898,6 +924,7 @@ int main(void)
         ON_A_LOOP(test_a_loop_without_descriptors_is_not_made),
         ON_A_LOOP(test_a_cancelled_watch_says_so),
         ON_A_LOOP(test_a_stale_completion_touches_nobody),
+        cmocka_unit_test(test_work_without_a_listener_outlives_its_loop),
         ON_A_LOOP(test_a_hundred_thousand_tasks_leave_nothing),
         ON_A_LOOP(test_a_stack_overflow_hits_the_guard_page),
     };
