@@ -53,27 +53,6 @@ char *buf_reserve(struct buf *b, size_t n)
     return b->data + b->len;
 }
 
-void buf_append(struct buf *b, struct span s)
-{
-    if (s.len == 0)
-        return;
-    char *room = buf_reserve(b, s.len);
-    if (!room)
-        return;
-    memcpy(room, s.data, s.len);
-    b->len += s.len;
-}
-
-void buf_append_char(struct buf *b, char c)
-{
-    buf_append(b, span_of(&c, 1));
-}
-
-void buf_append_str(struct buf *b, const char *string)
-{
-    buf_append(b, span_str(string));
-}
-
 void buf_append_u64(struct buf *b, uint64_t value)
 {
     char digits[20];

@@ -169,8 +169,7 @@ void listing_html_begin(struct buf *out, const struct listing_page *page)
 
 /* --- rows: as few bytes as will do, there may be a hundred thousand --- */
 
-void listing_html_row(struct buf *out, const struct listing_page *page,
-                      const struct folder_entry *entry)
+void listing_html_row(struct buf *out, struct listing_page *page, const struct folder_entry *entry)
 {
     bool is_file = entry->type == FOLDER_ENTRY_FILE;
     char icon = icon_class(is_file ? icon_for_file(entry->name) : ICON_FOLDER);
@@ -196,7 +195,7 @@ void listing_html_row(struct buf *out, const struct listing_page *page,
         buf_append_char(out, '>');
     }
     buf_append_str(out, "<td>");
-    text_append_time(out, entry->mtime_s, entry->mtime_ns);
+    text_append_time(out, &page->clock, entry->mtime_s, entry->mtime_ns);
     if (is_file) {
         buf_append_str(out, "<td><a title=\"Download\" href=\"");
         uri_encode_path(out, entry->name);

@@ -4,6 +4,7 @@
 #include "base/buf.h"
 #include "files/folder.h"
 #include "ui/listing.h"
+#include "ui/text.h"
 
 struct listing_page {
     struct span path; /* decoded, relative; "" for the root */
@@ -11,11 +12,11 @@ struct listing_page {
     enum folder_sort sort;
     bool descending;
     const struct listing_options *options;
+    struct text_clock clock; /* of the row before */
 };
 
 void listing_html_begin(struct buf *out, const struct listing_page *page);
-void listing_html_row(struct buf *out, const struct listing_page *page,
-                      const struct folder_entry *entry);
+void listing_html_row(struct buf *out, struct listing_page *page, const struct folder_entry *entry);
 void listing_html_end(struct buf *out, const struct listing_page *page);
 
 /* "name", "size", "time": the value of "sort" in a query. */

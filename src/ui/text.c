@@ -134,23 +134,86 @@ void text_append_size(struct buf *out, uint64_t bytes)
 
 /* --- times --- */
 
-void text_append_time(struct buf *out, int64_t seconds, uint32_t nanoseconds)
+enum { QUARTER_S = 15 * 60 };
+
+/* The beginnings of the years 1 and 9999, about: before and after it is no file's time. */
+#define TIME_FIRST INT64_C(-62135596800)
+#define TIME_LAST INT64_C(253370764800)
+
+static bool local_time(int64_t seconds, struct tm *ret_tm)
 {
-    char iso[DATE_ISO_BYTES], local[64];
-    struct tm tm;
     time_t time = (time_t)seconds;
-    size_t length = 0;
+
+    return localtime_r(&time, ret_tm) != NULL;
+}
+
+/* Whether local time simply goes on through the quarter that begins with `tm`: all zones of today
+ * change at its ends only, and are whole quarters away from each other. */
+static bool is_even(const struct tm *tm, int64_t begin)
+{
+    struct tm end;
+
+    return local_time(begin + QUARTER_S - 1, &end) && end.tm_gmtoff == tm->tm_gmtoff &&
+           tm->tm_gmtoff % QUARTER_S == 0;
+}
+
+/* Sets the clock to a time's quarter. Returns how many seconds that is ago, -1 for no time. */
+static int set_clock(struct text_clock *clock, int64_t seconds)
+{
+    if (seconds < TIME_FIRST || seconds > TIME_LAST)
+        return -1;
+    int64_t quarter = seconds / QUARTER_S - (seconds % QUARTER_S < 0);
+    int ago = (int)(seconds - quarter * QUARTER_S);
+    struct tm tm;
+
+    if (clock->known && clock->quarter == quarter)
+        return ago;
+    if (!local_time(seconds - ago, &tm))
+        return -1;
+    clock->known = is_even(&tm, seconds - ago);
+    if (!clock->known) {
+        /* An hour of its own, which is asked for again. */
+        if (!local_time(seconds, &tm))
+            return -1;
+        ago = tm.tm_sec;
+    }
+    clock->quarter = quarter;
+    clock->minute = tm.tm_min;
+    strftime(clock->hour, sizeof(clock->hour), "%Y-%m-%d %H:", &tm);
+    strftime(clock->zone, sizeof(clock->zone), "%z", &tm);
+    return ago;
+}
+
+static void append_two_digits(struct buf *out, int number)
+{
+    const char digits[] = {(char)('0' + number / 10), (char)('0' + number % 10)};
+
+    buf_append(out, span_of(digits, sizeof(digits)));
+}
+
+void text_append_time(struct buf *out, struct text_clock *clock, int64_t seconds,
+                      uint32_t nanoseconds)
+{
+    char iso[DATE_ISO_BYTES];
 
     buf_append_str(out, "<time datetime=\"");
     buf_append(out, date_format_iso(seconds, nanoseconds, iso));
-    /* A year that does not fit into an int is no time; file systems hold any nonsense. */
-    if (localtime_r(&time, &tm))
-        length = strftime(local, sizeof(local), "\" title=\"%Y-%m-%d %H:%M:%S %z\">", &tm);
-    if (length > 0) {
-        buf_append(out, span_of(local, length));
-        buf_append(out, span_of(local, strftime(local, sizeof(local), "%Y-%m-%d %H:%M", &tm)));
-    } else {
-        buf_append_str(out, "\">?");
+    /* File systems hold any nonsense. */
+    int ago = set_clock(clock, seconds);
+    if (ago < 0) {
+        buf_append_str(out, "\">?</time>");
+        return;
     }
+    int minute = clock->minute + ago / 60;
+    buf_append_str(out, "\" title=\"");
+    buf_append_str(out, clock->hour);
+    append_two_digits(out, minute);
+    buf_append_char(out, ':');
+    append_two_digits(out, ago % 60);
+    buf_append_char(out, ' ');
+    buf_append_str(out, clock->zone);
+    buf_append_str(out, "\">");
+    buf_append_str(out, clock->hour);
+    append_two_digits(out, minute);
     buf_append_str(out, "</time>");
 }

@@ -21,6 +21,17 @@ void text_append_number(struct buf *out, uint64_t number);
 /* "1 file", "12 files"; `plural` is the singular and an "s". */
 void text_append_count(struct buf *out, uint64_t number, const char *plural);
 
+/* Local time by quarters of an hour, within which it is plain counting. Zeroed at first: one of
+ * these makes the times of neighbours cheap. */
+struct text_clock {
+    bool known;
+    int64_t quarter; /* since the epoch: what the rest is of */
+    int minute;      /* at its beginning */
+    char hour[16];   /* "2026-11-22 10:" */
+    char zone[8];    /* "+0100" */
+};
+
 /* A time element: what is seen is "2026-11-22 10:00" in this machine's time zone, its title has the
  * seconds and the zone, its attribute is exact. tzset() has to have been called. */
-void text_append_time(struct buf *out, int64_t seconds, uint32_t nanoseconds);
+void text_append_time(struct buf *out, struct text_clock *clock, int64_t seconds,
+                      uint32_t nanoseconds);

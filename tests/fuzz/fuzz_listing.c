@@ -34,7 +34,7 @@ static void check_bytes(struct span s)
 static void check_row(const struct folder_entry *entry)
 {
     static const struct listing_options options;
-    const struct listing_page page = {.options = &options, .descending = true};
+    struct listing_page page = {.options = &options, .descending = true};
     struct folder_entry plain = *entry;
     struct buf b, expected;
     char plain_memory[1024];

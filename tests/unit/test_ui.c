@@ -123,18 +123,53 @@ static void counts(void **state)
 
 static void times(void **state)
 {
+    struct text_clock clock = {0};
+
     (void)state;
     setenv("TZ", "CET-1", 1);
     tzset();
-    text_append_time(fresh(), 1600000000, 123456789);
+    text_append_time(fresh(), &clock, 1600000000, 123456789);
     assert_string_equal(text(), "<time datetime=\"2020-09-13T12:26:40.123Z\" "
                                 "title=\"2020-09-13 13:26:40 +0100\">2020-09-13 13:26</time>");
-    text_append_time(fresh(), -1, 0);
+    text_append_time(fresh(), &clock, -1, 0);
     assert_has(">1970-01-01 00:59</time>");
-    text_append_time(fresh(), INT64_MAX, 0);
-    assert_has(">?</time>");
-    text_append_time(fresh(), INT64_MIN, 999999999);
-    assert_has(">?</time>");
+    static const int64_t none[] = {INT64_MAX, INT64_MIN, INT64_C(253402300800),
+                                   INT64_C(-62200000000)};
+    for (size_t i = 0; i < COUNT(none); i++) {
+        text_append_time(fresh(), &clock, none[i], 999999999);
+        assert_has(">?</time>");
+    }
+}
+
+/* A clock that has been elsewhere says what one says that is asked for the first time. */
+static void assert_times_around(const char *zone, int64_t middle)
+{
+    struct text_clock clock = {0};
+    char expected[64];
+    struct tm tm;
+
+    setenv("TZ", zone, 1);
+    tzset();
+    for (int64_t distance = -4000; distance <= 4000; distance += 7) {
+        time_t seconds = (time_t)(middle + distance);
+        assert_non_null(localtime_r(&seconds, &tm));
+        strftime(expected, sizeof(expected), "\"%Y-%m-%d %H:%M:%S %z\">%Y-%m-%d %H:%M<", &tm);
+        text_append_time(fresh(), &clock, seconds, 0);
+        assert_has(expected);
+    }
+}
+
+static void times_of_neighbours(void **state)
+{
+    (void)state;
+    assert_times_around("UTC0", 0);
+    assert_times_around("NPT-5:45", 1600000000);
+    assert_times_around("CET-1CEST,M3.5.0,M10.5.0/3", 1603587600);  /* 25 October 2020, 1:00 UTC */
+    assert_times_around("CET-1CEST,M3.5.0,M10.5.0/3", 1585443600);  /* 29 March 2020, 1:00 UTC */
+    assert_times_around("LMT-0:53:28", 1600000000);                 /* no whole quarters */
+    assert_times_around("ODD0DST,J100/1:07,J200/1:07", 1617930420); /* changes within one */
+    unsetenv("TZ");
+    tzset();
 }
 
 static void icons(void **state)
@@ -460,6 +495,7 @@ int main(void)
         cmocka_unit_test(sizes),
         cmocka_unit_test(counts),
         cmocka_unit_test(times),
+        cmocka_unit_test(times_of_neighbours),
         cmocka_unit_test(icons),
         cmocka_unit_test(rows_hold_names_safely),
         cmocka_unit_test(the_page_around_the_rows),
