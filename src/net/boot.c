@@ -1,6 +1,7 @@
 #include "net/boot.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -146,6 +147,9 @@ int rings_run(unsigned threads, const struct ring_role *role)
 
     if (!ring)
         return -ENOMEM;
+    /* Helper threads share the rings' heaps: one of its own would keep what a helper once needed.
+     */
+    mallopt(M_ARENA_MAX, (int)threads);
     pthread_barrier_init(&rings.barrier, NULL, threads);
     for (unsigned i = 0; i < threads; i++) {
         ring[i] = (struct ring){.rings = &rings, .index = i};

@@ -4,6 +4,7 @@
 #include <malloc.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -17,6 +18,8 @@ enum {
     ACCEPT_AGAIN_LAST_MS = 5 * 1000,
     /* Between two rounds of ending what is still there when draining has taken long enough. */
     DRAIN_RETRY_MS = 500,
+    /* The longest message of the monitor. */
+    MESSAGE_BYTES = sizeof(struct message_header) + CHANNEL_PAYLOAD_MAX,
 };
 
 /* An accept that is still under way would keep the port for a while after the process has ended. */
@@ -93,7 +96,6 @@ int server_listen(struct server *s, int fd)
 static void channel_event(struct io_watch *w, int result, struct span data)
 {
     struct server *s = container_of(w, struct server, channel_watch);
-    _Alignas(8) static __thread char memory[sizeof(struct message_header) + CHANNEL_PAYLOAD_MAX];
     int fds[CHANNEL_FDS_MAX];
     size_t fd_count;
     enum message_kind kind;
@@ -103,11 +105,11 @@ static void channel_event(struct io_watch *w, int result, struct span data)
     (void)data;
     (void)result;
     do {
-        r = channel_receive(s->channel, memory, sizeof(memory), &kind, &payload, fds, &fd_count);
+        r = channel_receive(s->channel, s->message, MESSAGE_BYTES, &kind, &payload, fds, &fd_count);
         loop_new_epoch(s->loop);
         if (r == 1) {
             s->role->message(s, kind, payload, fds, fd_count);
-            explicit_bzero(memory, sizeof(struct message_header) + payload.len); /* keys */
+            explicit_bzero(s->message, sizeof(struct message_header) + payload.len); /* keys */
         } else if (r == -EBADMSG) {
             log_error("a message of the monitor was cut off, perhaps for want of file descriptors");
         }
@@ -123,6 +125,9 @@ static void channel_event(struct io_watch *w, int result, struct span data)
 
 int server_watch_channel(struct server *s)
 {
+    s->message = malloc(MESSAGE_BYTES);
+    if (!s->message)
+        return -ENOMEM;
     s->channel_watch.event = channel_event;
     return io_watch_readable(s->loop, &s->channel_watch, s->channel);
 }
@@ -297,11 +302,15 @@ static bool give_back_memory(struct server *s)
     bool rested = loop_rest(s->loop);
 
     rested &= chunk_pool_rest(&s->chunks);
-    /* A burst leaves the heap full of holes. */
+    /* A burst leaves the heap full of holes: those of the connections, then those of what was kept
+     * in pools for more of them. */
     if (s->conns_peak >= s->conn_count + SERVER_GIVE_BACK_CONNS) {
-        malloc_trim(0);
         s->conns_peak = s->conn_count;
+        s->holes = true;
     }
+    if (s->holes)
+        malloc_trim(0);
+    s->holes &= !rested;
     return rested;
 }
 
@@ -356,4 +365,5 @@ void server_finish(struct server *s)
     later_stop(&s->hello_turn);
     slot_table_finish(&s->parked);
     chunk_pool_finish(&s->chunks);
+    free(s->message);
 }

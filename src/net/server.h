@@ -48,6 +48,7 @@ struct server {
     ktls_support ktls;       /* what the kernel may seal */
     int channel;             /* to the monitor */
     struct io_watch channel_watch;
+    char *message; /* of the monitor, while it is read */
 
     struct listener listeners[4];
     unsigned listener_count;
@@ -55,6 +56,7 @@ struct server {
     struct list idle;         /* longest waiting first */
     unsigned handshakes;      /* begun and not done */
     unsigned conns_peak;      /* since memory was given back */
+    bool holes;               /* the heap has them, and more are to come */
     struct list hellos;       /* with the first bytes of a handshake; first come, first served */
     struct list busy;         /* with a task, or parked */
     struct slot_table parked; /* connections that wait for a verdict, by the token it will name */
@@ -85,8 +87,9 @@ enum {
      * thousand connections does not take the memory of a thousand handshakes. */
     SERVER_HELLOS_PER_TURN = 8,
     /* With more than this many under way, new ones begin one per millisecond, at the pace of the
-     * timers: as fast as anybody needs, and slow enough for those under way to be done. */
-    SERVER_HANDSHAKES_EASY = 128,
+     * timers: as fast as anybody needs, and slow enough for those under way to be done. (128 made a
+     * burst no faster, and left holes of a MiB more in the heap.) */
+    SERVER_HANDSHAKES_EASY = 32,
     SERVER_HELLO_PAUSE_MS = TIMER_TICK_MS,
     /* So many connections less than there were, and what they took is given back. */
     SERVER_GIVE_BACK_CONNS = 64,
