@@ -273,8 +273,9 @@ static int ring_wait(void *state, uint64_t timeout_ms)
     int r;
 
     /* With completions left over from the last turn the wait would return without asking the kernel
-     * for those that it defers (DEFER_TASKRUN), and whoever they belong to would starve. */
-    if (io_uring_cq_ready(&u->ring) > 0)
+     * for those that it defers (DEFER_TASKRUN), and whoever they belong to would starve. With
+     * nothing to wait for it would still set a timer and give the processor away. */
+    if (timeout_ms == 0 || io_uring_cq_ready(&u->ring) > 0)
         r = io_uring_submit_and_get_events(&u->ring);
     else
         r = io_uring_submit_and_wait_timeout(&u->ring, &cqe, 1,
