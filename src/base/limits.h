@@ -30,6 +30,9 @@ enum {
     /* A peer that neither takes nor sends this much in LIMIT_RATE_WINDOW_MS is too slow to keep. */
     LIMIT_RATE_WINDOW_MS = 30 * 1000,
     LIMIT_RATE_BYTES = 30 * 256,
+    /* What TCP has taken of an answer and not sent yet (TCP_NOTSENT_LOWAT): the kernel would go on
+     * to 4 MiB for each slow reader. */
+    LIMIT_UNSENT_BYTES = 256 * 1024,
     /* From SIGTERM to the end of the last connection. */
     LIMIT_DRAIN_MS = 10 * 1000,
 };

@@ -6,16 +6,16 @@
 #include <unistd.h>
 
 enum {
-    /* How much is read and sent in one turn: it begins in the middle, doubles while the peer takes
-     * it at once, and falls to the least when it does not, for slow peers hold what was read for
-     * them. */
+    /* How much is read and sent in one turn: it begins in the middle, doubles for a quick peer, and
+     * falls to the least for a slow one, who holds what was read for it. */
     STEP_LEAST = 2 * TLS_PLAINTEXT_MAX,
-    STEP_FIRST = 4 * TLS_PLAINTEXT_MAX,
+    STEP_FIRST = 8 * TLS_PLAINTEXT_MAX,
     STEP_MOST = CHUNK_LARGE_RECORDS * TLS_PLAINTEXT_MAX,
-    /* Where the kernel can send the file by itself: so much a turn, less where it has to seal it,
-     * and from this size on. */
-    DIRECT_STEP = 256 * TLS_PLAINTEXT_MAX,
-    DIRECT_SEALED_STEP = 32 * TLS_PLAINTEXT_MAX,
+    /* Where the kernel can send the file by itself, from this size on: so much a turn. Without TLS
+     * less is better, until the peer has been waited for; a turn of sealing costs more around it.
+     */
+    DIRECT_STEP = 16 * TLS_PLAINTEXT_MAX,
+    DIRECT_SEALED_STEP = 64 * TLS_PLAINTEXT_MAX,
     DIRECT_LEAST = 4 * TLS_PLAINTEXT_MAX,
 };
 
@@ -203,15 +203,19 @@ static int send_direct(struct task *t, struct transfer *f)
 
 /* The next piece is read while this one is being sent, where the disk is slower than the page
  * cache; otherwise it would only wear the processor's cache out. */
-static int send_and_read(struct task *t, struct transfer *f, size_t len, bool *ret_blocked)
+static int send_and_read(struct task *t, struct transfer *f, bool *ret_slow)
 {
-    struct reading next = {.file = f->file, .offset = f->offset, .left = len};
+    struct reading next = {.file = f->file, .offset = f->offset};
 
     next.chunk = conn_chunk(f->x->conn, CHUNK_LARGE);
     if (!next.chunk)
         return -ENOMEM;
+    size_t len = chunk_room(next.chunk);
+    if (len > f->length)
+        len = (size_t)f->length;
+    next.left = len;
     read_start(t, &next);
-    int sent = conn_send(t, f->x->conn, f->x->out, ret_blocked);
+    int sent = conn_send(t, f->x->conn, f->x->out, ret_slow);
     int r = read_finish(t, &next);
     chunk_give_back(&f->x->conn->server->chunks, f->x->out);
     f->x->out = next.chunk;
@@ -220,33 +224,56 @@ static int send_and_read(struct task *t, struct transfer *f, size_t len, bool *r
     return sent < 0 ? sent : r;
 }
 
-static size_t next_step(size_t step, bool blocked)
+static size_t next_step(size_t step, bool slow)
 {
-    return blocked ? STEP_LEAST : step * 2 < STEP_MOST ? step * 2 : STEP_MOST;
+    return slow ? STEP_LEAST : step * 2 < STEP_MOST ? step * 2 : STEP_MOST;
+}
+
+/* A chunk for `len` bytes in records of the usual size; a medium one also where a large one would
+ * be better but too many are in use, if the `least` bytes fit. */
+static enum chunk_size size_for(const struct exchange *x, size_t len, size_t least)
+{
+    const size_t medium = CHUNK_MEDIUM_RECORDS * TLS_PLAINTEXT_MAX;
+
+    if (len <= medium || (least <= medium && !chunk_pool_has_large(&x->conn->server->chunks)))
+        return CHUNK_MEDIUM;
+    return CHUNK_LARGE;
+}
+
+/* The empty chunk may be too small for the next step, or larger than a slow peer shall hold. */
+static int fit_chunk(struct exchange *x, size_t step)
+{
+    enum chunk_size now = chunk_size_of(x->out), wanted = size_for(x, step, 0);
+
+    if (now == CHUNK_LARGE && step > STEP_LEAST)
+        return 0;
+    return now == wanted ? 0 : change_chunk(x, wanted);
 }
 
 static int send_copied(struct task *t, struct transfer *f)
 {
+    const struct chunk_pool *pool = &f->x->conn->server->chunks;
     size_t step = STEP_FIRST;
     bool waited = false;
 
     while (f->length > 0) {
-        bool blocked = false;
+        bool slow = false;
         size_t here = chunk_room(f->x->out) < step ? chunk_room(f->x->out) : step;
         if (here > f->length)
             here = (size_t)f->length;
         int r = keep_piece(t, f, here, &waited);
-        while (r == 0 && waited && f->length > 0) {
-            here = f->length < STEP_MOST ? (size_t)f->length : STEP_MOST;
-            r = send_and_read(t, f, here, &blocked);
-            waited = !blocked; /* a slow peer shall not hold two chunks */
+        while (r == 0 && waited && f->length > 0 && chunk_pool_has_large(pool)) {
+            r = send_and_read(t, f, &slow);
+            waited = !slow; /* a slow peer shall not hold two chunks */
         }
         if (r < 0 || f->length == 0)
             return r;
-        r = conn_send(t, f->x->conn, f->x->out, &blocked);
+        r = conn_send(t, f->x->conn, f->x->out, &slow);
+        step = next_step(step, slow);
+        if (r == 0)
+            r = fit_chunk(f->x, step);
         if (r < 0)
             return r;
-        step = next_step(step, blocked);
     }
     return 0;
 }
@@ -270,6 +297,8 @@ int file_send(struct task *t, struct exchange *x, const struct file *file, uint6
         int r = change_chunk(x, x->out->payload > TLS_PLAINTEXT_MAX ? CHUNK_LARGE : CHUNK_SMALL);
         return r < 0 ? r : send_direct(t, &f);
     }
-    int r = change_chunk(x, CHUNK_LARGE);
+    size_t waiting = x->out->payload;
+    size_t first = length < STEP_FIRST ? (size_t)length : STEP_FIRST;
+    int r = change_chunk(x, size_for(x, waiting + first, waiting));
     return r < 0 ? r : send_copied(t, &f);
 }

@@ -4,12 +4,18 @@
 #include <limits.h>
 #include <stdlib.h>
 
-static const size_t records_of[CHUNK_SIZES] = {CHUNK_SMALL_RECORDS, CHUNK_LARGE_RECORDS};
-static const unsigned pooled_of[CHUNK_SIZES] = {CHUNK_SMALL_POOLED, CHUNK_LARGE_POOLED};
+static const size_t records_of[CHUNK_SIZES] = {CHUNK_SMALL_RECORDS, CHUNK_MEDIUM_RECORDS,
+                                               CHUNK_LARGE_RECORDS};
+static const unsigned pooled_of[CHUNK_SIZES] = {CHUNK_SMALL_POOLED, CHUNK_MEDIUM_POOLED,
+                                                CHUNK_LARGE_POOLED};
 
-static enum chunk_size size_of(const struct chunk *c)
+enum chunk_size chunk_size_of(const struct chunk *c)
 {
-    return c->records == CHUNK_SMALL_RECORDS ? CHUNK_SMALL : CHUNK_LARGE;
+    enum chunk_size size = CHUNK_SMALL;
+
+    while (records_of[size] != c->records)
+        size++;
+    return size;
 }
 
 struct chunk *chunk_take(struct chunk_pool *pool, enum chunk_size size,
@@ -28,6 +34,7 @@ struct chunk *chunk_take(struct chunk_pool *pool, enum chunk_size size,
             return NULL;
         c->records = records_of[size];
     }
+    pool->used[size]++;
     c->payload = 0;
     c->record_payload = session ? session->max_fragment : TLS_PLAINTEXT_MAX;
     c->prefix = session ? record_prefix(&session->tx) : 0;
@@ -37,8 +44,9 @@ struct chunk *chunk_take(struct chunk_pool *pool, enum chunk_size size,
 
 void chunk_give_back(struct chunk_pool *pool, struct chunk *c)
 {
-    enum chunk_size size = size_of(c);
+    enum chunk_size size = chunk_size_of(c);
 
+    pool->used[size]--;
     if (pool->free_count[size] >= pooled_of[size]) {
         free(c);
         return;

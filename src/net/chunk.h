@@ -23,14 +23,19 @@ struct chunk {
     uint8_t memory[];
 };
 
-enum chunk_size { CHUNK_SMALL, CHUNK_LARGE, CHUNK_SIZES };
+enum chunk_size { CHUNK_SMALL, CHUNK_MEDIUM, CHUNK_LARGE, CHUNK_SIZES };
 
 enum {
     CHUNK_SMALL_RECORDS = 1,
+    CHUNK_MEDIUM_RECORDS = 4,
     CHUNK_LARGE_RECORDS = 16,
-    /* Free chunks a thread keeps, per size: 2 MiB and 2 MiB. */
+    /* Free chunks a thread keeps, per size: 2, 1 and 2 MiB. */
     CHUNK_SMALL_POOLED = 128,
+    CHUNK_MEDIUM_POOLED = 16,
     CHUNK_LARGE_POOLED = 8,
+    /* Large ones that a thread's connections have at once; whoever comes then makes do with medium
+     * ones, so that a thousand slow readers do not hold a quarter of a GiB. */
+    CHUNK_LARGE_MOST = 32,
     CHUNK_IOVECS = CHUNK_LARGE_RECORDS + 1,
 };
 
@@ -38,6 +43,7 @@ struct chunk_pool {
     struct chunk *free[CHUNK_SIZES];
     unsigned free_count[CHUNK_SIZES];
     unsigned free_least[CHUNK_SIZES]; /* since the last rest: so many were not needed */
+    unsigned used[CHUNK_SIZES];
 };
 
 /* An empty chunk laid out for `session` (NULL: no TLS); NULL when memory is short. */
@@ -45,6 +51,14 @@ struct chunk *chunk_take(struct chunk_pool *pool, enum chunk_size size,
                          const struct tls_session *session);
 void chunk_give_back(struct chunk_pool *pool, struct chunk *c);
 void chunk_pool_finish(struct chunk_pool *pool);
+
+enum chunk_size chunk_size_of(const struct chunk *c);
+
+/* Whether another large one may be taken. */
+static inline bool chunk_pool_has_large(const struct chunk_pool *pool)
+{
+    return pool->used[CHUNK_LARGE] < CHUNK_LARGE_MOST;
+}
 
 /* Frees what has not been needed since the last call. Returns whether there was nothing. */
 bool chunk_pool_rest(struct chunk_pool *pool);

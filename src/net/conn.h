@@ -97,8 +97,9 @@ int conn_open_received(struct conn *conn);
 struct chunk *conn_chunk(struct conn *conn, enum chunk_size size);
 
 /* Seals and sends all of a chunk and empties it. -ETIMEDOUT for a peer that takes too little.
- * `ret_blocked` (may be NULL): whether the socket was full on the way. */
-int conn_send(struct task *t, struct conn *conn, struct chunk *c, bool *ret_blocked);
+ * `ret_slow` (may be NULL): whether it took the peer CONN_SLOW_MS to make room. */
+enum { CONN_SLOW_MS = 20 };
+int conn_send(struct task *t, struct conn *conn, struct chunk *c, bool *ret_slow);
 
 /* The same for a chunk that something follows at once, so that records and segments get full. */
 int conn_send_more(struct task *t, struct conn *conn, struct chunk *c);

@@ -56,8 +56,9 @@ static bool pace_holds(struct pace *p)
 }
 
 static int send_steadily(struct task *t, struct conn *conn, const uint8_t *data, size_t len,
-                         int flags, bool *ret_blocked)
+                         int flags, bool *ret_slow)
 {
+    uint64_t begun_ms = loop_now_ms(conn->server->loop);
     struct pace pace;
 
     int r = conn_set_nonblocking(conn, false);
@@ -73,9 +74,9 @@ static int send_steadily(struct task *t, struct conn *conn, const uint8_t *data,
         data += sent;
         len -= (size_t)sent;
         pace.in_window += (size_t)sent;
-        if (len > 0 && ret_blocked)
-            *ret_blocked = true;
     }
+    if (ret_slow)
+        *ret_slow = loop_now_ms(conn->server->loop) - begun_ms >= CONN_SLOW_MS;
     task_set_deadline(t, TIMER_NEVER);
     return 0;
 }
@@ -128,8 +129,7 @@ static void count_records(struct conn *conn, size_t len)
     conn->session.tx.keys.sequence += len / TLS_PLAINTEXT_MAX + 1;
 }
 
-static int send_chunk(struct task *t, struct conn *conn, struct chunk *c, int flags,
-                      bool *ret_blocked)
+static int send_chunk(struct task *t, struct conn *conn, struct chunk *c, int flags, bool *ret_slow)
 {
     uint8_t *data;
     size_t len;
@@ -140,17 +140,17 @@ static int send_chunk(struct task *t, struct conn *conn, struct chunk *c, int fl
     if (r == 0)
         r = chunk_seal(c, sealer(conn), &data, &len);
     if (r == 0)
-        r = send_steadily(t, conn, data, len, flags, ret_blocked);
+        r = send_steadily(t, conn, data, len, flags, ret_slow);
     if (r == 0 && conn->kernel_tx)
         count_records(conn, len);
     chunk_empty(c);
     return r;
 }
 
-int conn_send(struct task *t, struct conn *conn, struct chunk *c, bool *ret_blocked)
+int conn_send(struct task *t, struct conn *conn, struct chunk *c, bool *ret_slow)
 {
     /* The kernel's records would stay open for more, and what ends them is not the goodbye. */
-    return send_chunk(t, conn, c, conn->last && !conn->kernel_tx ? MSG_MORE : 0, ret_blocked);
+    return send_chunk(t, conn, c, conn->last && !conn->kernel_tx ? MSG_MORE : 0, ret_slow);
 }
 
 int conn_send_more(struct task *t, struct conn *conn, struct chunk *c)

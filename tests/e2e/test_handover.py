@@ -10,7 +10,7 @@ import time
 
 import pytest
 from client import ClosedEarly, basic, wait_for
-from machine import open, os
+from machine import not_in_the_vm, open, os
 from openssl import OpenSSLConnection
 from server import ALICE, BOB, SLOW, TLS_MODE
 
@@ -204,6 +204,19 @@ def test_a_download_in_records_of_512_bytes(server, big, version):
     fields, body = done.stdout.split(b"\r\n\r\n", 1)
     assert fields.startswith(b"HTTP/1.1 200 ")
     assert hashlib.sha256(body).hexdigest() == big
+
+
+@not_in_the_vm("the file has to leave the page cache")
+def test_a_download_in_small_records_from_the_disk(server):
+    """Where the next piece is read while one is sent, it is no longer than small records have room for."""
+    body = os.urandom(1 << 20)
+    server.write("cold.bin", body)
+    with open(server.path("cold.bin"), "rb") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    done = subprocess.run(["openssl", "s_client", "-quiet", "-maxfraglen", "512", "-connect", f"127.0.0.1:{server.port}"],
+                          input=head("/cold.bin", Connection="close"), capture_output=True, timeout=60 * SLOW, check=False)
+    assert done.stdout.split(b"\r\n\r\n", 1)[1:] == [body]
 
 
 @pytest.mark.parametrize("requests_before", [0, 1], ids=["gate", "home"])
