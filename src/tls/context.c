@@ -180,7 +180,8 @@ static bool configure(struct tls_context *c)
     SSL_CTX_clear_options(ssl, SSL_OP_ENABLE_KTLS | SSL_OP_ALLOW_UNSAFE_LEGACY_RENEGOTIATION |
                                    SSL_OP_NO_TICKET);
     SSL_CTX_set_security_level(ssl, 2); /* Debian's default: RSA from 2048 bits, no SHA-1 */
-    SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS);
+    /* The chain is what the file holds: OpenSSL would look for more of it in every handshake. */
+    SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN);
     SSL_CTX_set_read_ahead(ssl, 0); /* not one byte beyond the client's Finished */
     SSL_CTX_set_verify(ssl, SSL_VERIFY_NONE, NULL);
 
