@@ -1,6 +1,7 @@
 """A small HTTP/1.1 client, and the loads that wrk, hey and curl do not produce."""
 import base64
 import multiprocessing
+import signal
 import socket
 import ssl
 import time
@@ -129,10 +130,34 @@ class Connection:
 # --- loads; each is bounded in count and time ---------------------------------------------------------------
 
 def in_processes(count, function, *arguments, timeout=120):
-    """function(number, *arguments) in `count` processes at once; what each returned."""
-    with FORK.Pool(count) as pool:
-        return pool.starmap_async(function, [(number, *arguments) for number in range(count)],
-                                  chunksize=1).get(timeout)
+    """function(number, *arguments) in `count` processes at once; what each returned. (A pool can hang when it is ended.)"""
+    def run(pipe, number):
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        try:
+            pipe.send(function(number, *arguments))
+        except Exception as error:  # the one who waits raises it
+            pipe.send(error)
+
+    pipes = [FORK.Pipe(duplex=False) for _ in range(count)]
+    processes = [FORK.Process(target=run, args=(theirs, number), daemon=True) for number, (_, theirs) in enumerate(pipes)]
+    try:
+        for process in processes:
+            process.start()
+        end = time.monotonic() + timeout
+        return [result_of(ours, end) for ours, _ in pipes]
+    finally:
+        for process in filter(lambda one: one.pid, processes):
+            process.kill()
+            process.join()
+
+
+def result_of(pipe, end):
+    if not pipe.poll(max(0, end - time.monotonic())):
+        raise multiprocessing.TimeoutError("a client does not come to an end")
+    result = pipe.recv()
+    if isinstance(result, Exception):
+        raise result
+    return result
 
 
 def connect_again_and_again(_, target, seconds, resume):
