@@ -141,8 +141,9 @@ def in_processes(count, function, *arguments, timeout=120):
     pipes = [FORK.Pipe(duplex=False) for _ in range(count)]
     processes = [FORK.Process(target=run, args=(theirs, number), daemon=True) for number, (_, theirs) in enumerate(pipes)]
     try:
-        for process in processes:
+        for process, (_, theirs) in zip(processes, pipes):
             process.start()
+            theirs.close()
         end = time.monotonic() + timeout
         return [result_of(ours, end) for ours, _ in pipes]
     finally:
@@ -154,7 +155,10 @@ def in_processes(count, function, *arguments, timeout=120):
 def result_of(pipe, end):
     if not pipe.poll(max(0, end - time.monotonic())):
         raise multiprocessing.TimeoutError("a client does not come to an end")
-    result = pipe.recv()
+    try:
+        result = pipe.recv()
+    except EOFError:
+        raise WrongAnswer("a client has died") from None
     if isinstance(result, Exception):
         raise result
     return result

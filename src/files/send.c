@@ -115,6 +115,17 @@ static int change_chunk(struct exchange *x, enum chunk_size size)
     return 0;
 }
 
+/* A chunk for `len` bytes; a medium one also where a large one would be better but too many are in
+ * use, if the `least` bytes fit, which wait already. Records may be small. */
+static enum chunk_size size_for(const struct exchange *x, size_t len, size_t least)
+{
+    const size_t medium = CHUNK_MEDIUM_RECORDS * x->out->record_payload;
+
+    if (len <= medium || (least <= medium && !chunk_pool_has_large(&x->conn->server->chunks)))
+        return CHUNK_MEDIUM;
+    return CHUNK_LARGE;
+}
+
 /* --- the ways of a file --- */
 
 /* What is left to send of it. */
@@ -186,7 +197,11 @@ static int send_direct(struct task *t, struct transfer *f)
             if (r == 0)
                 advance(f, here);
         } else {
-            r = chunk_room(f->x->out) < here ? change_chunk(f->x, CHUNK_LARGE) : 0;
+            here = here < STEP_MOST ? here : STEP_MOST;
+            size_t waiting = f->x->out->payload;
+            r = chunk_room(f->x->out) < here
+                    ? change_chunk(f->x, size_for(f->x, waiting + here, waiting))
+                    : 0;
             if (here > chunk_room(f->x->out))
                 here = chunk_room(f->x->out);
             if (r == 0)
@@ -207,7 +222,7 @@ static int send_and_read(struct task *t, struct transfer *f, bool *ret_slow)
 {
     struct reading next = {.file = f->file, .offset = f->offset};
 
-    next.chunk = conn_chunk(f->x->conn, CHUNK_LARGE);
+    next.chunk = conn_chunk(f->x->conn, size_for(f->x, STEP_MOST, 0));
     if (!next.chunk)
         return -ENOMEM;
     size_t len = chunk_room(next.chunk);
@@ -229,30 +244,18 @@ static size_t next_step(size_t step, bool slow)
     return slow ? STEP_LEAST : step * 2 < STEP_MOST ? step * 2 : STEP_MOST;
 }
 
-/* A chunk for `len` bytes in records of the usual size; a medium one also where a large one would
- * be better but too many are in use, if the `least` bytes fit. */
-static enum chunk_size size_for(const struct exchange *x, size_t len, size_t least)
-{
-    const size_t medium = CHUNK_MEDIUM_RECORDS * TLS_PLAINTEXT_MAX;
-
-    if (len <= medium || (least <= medium && !chunk_pool_has_large(&x->conn->server->chunks)))
-        return CHUNK_MEDIUM;
-    return CHUNK_LARGE;
-}
-
 /* The empty chunk may be too small for the next step, or larger than a slow peer shall hold. */
 static int fit_chunk(struct exchange *x, size_t step)
 {
     enum chunk_size now = chunk_size_of(x->out), wanted = size_for(x, step, 0);
 
-    if (now == CHUNK_LARGE && step > STEP_LEAST)
+    if (now == wanted || (now == CHUNK_LARGE && step > STEP_LEAST))
         return 0;
-    return now == wanted ? 0 : change_chunk(x, wanted);
+    return change_chunk(x, wanted);
 }
 
 static int send_copied(struct task *t, struct transfer *f)
 {
-    const struct chunk_pool *pool = &f->x->conn->server->chunks;
     size_t step = STEP_FIRST;
     bool waited = false;
 
@@ -262,16 +265,17 @@ static int send_copied(struct task *t, struct transfer *f)
         if (here > f->length)
             here = (size_t)f->length;
         int r = keep_piece(t, f, here, &waited);
-        while (r == 0 && waited && f->length > 0 && chunk_pool_has_large(pool)) {
+        /* A slow peer shall not hold two chunks. */
+        while (r == 0 && waited && step > STEP_LEAST && f->length > 0) {
             r = send_and_read(t, f, &slow);
-            waited = !slow; /* a slow peer shall not hold two chunks */
+            waited = !slow;
         }
         if (r < 0 || f->length == 0)
             return r;
         r = conn_send(t, f->x->conn, f->x->out, &slow);
         step = next_step(step, slow);
         if (r == 0)
-            r = fit_chunk(f->x, step);
+            r = fit_chunk(f->x, f->length < step ? (size_t)f->length : step);
         if (r < 0)
             return r;
     }

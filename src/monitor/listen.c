@@ -62,11 +62,12 @@ static int bind_socket(const struct listen_address *l, bool shared)
         /* [::] serves IPv4 too. */
         (family == AF_INET6 && set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0) < 0) ||
         /* Inherited by every connection: answers are written whole, waiting to add more gains
-           nothing. And what has not even left shall not pile up in the kernel. */
+           nothing. */
         set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1) < 0 ||
-        set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, LIMIT_UNSENT_BYTES) < 0 ||
         bind(fd, (const struct sockaddr *)&l->address, l->length) < 0)
         return -errno;
+    /* So is this: what cannot even leave shall not pile up in the kernel. It works without. */
+    (void)set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, LIMIT_UNSENT_BYTES);
     return take_fd(&fd);
 }
 

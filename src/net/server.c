@@ -112,6 +112,7 @@ static void channel_event(struct io_watch *w, int result, struct span data)
             explicit_bzero(s->message, sizeof(struct message_header) + payload.len); /* keys */
         } else if (r == -EBADMSG) {
             log_error("a message of the monitor was cut off, perhaps for want of file descriptors");
+            explicit_bzero(s->message, MESSAGE_BYTES);
         }
     } while (r == 1 || r == -EBADMSG);
     if (r == 0 || r == -EPIPE || r == -ECONNRESET) {
@@ -306,12 +307,13 @@ static bool give_back_memory(struct server *s)
      * in pools for more of them. */
     if (s->conns_peak >= s->conn_count + SERVER_GIVE_BACK_CONNS) {
         s->conns_peak = s->conn_count;
-        s->holes = true;
+        s->trims_due = SERVER_TRIMS;
     }
-    if (s->holes)
+    if (s->trims_due > 0) {
         malloc_trim(0);
-    s->holes &= !rested;
-    return rested;
+        s->trims_due--;
+    }
+    return rested && s->trims_due == 0;
 }
 
 /* Once in a while: what has become idle gives back what it can make again, listeners that ended are
@@ -333,7 +335,7 @@ static void rest_expired(struct timer *timer)
             io_watch_accept(s->loop, &s->listeners[i].watch, s->listeners[i].fd) < 0)
             accepting = false;
     bool rested = give_back_memory(s);
-    if (!accepting || !rested || !list_empty(&s->idle))
+    if (!accepting || !rested || s->conn_count > 0)
         timer_set(loop_timers(s->loop), &s->rest_timer, now_ms + SERVER_REST_MS);
 }
 

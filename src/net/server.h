@@ -56,7 +56,7 @@ struct server {
     struct list idle;         /* longest waiting first */
     unsigned handshakes;      /* begun and not done */
     unsigned conns_peak;      /* since memory was given back */
-    bool holes;               /* the heap has them, and more are to come */
+    unsigned trims_due;       /* of the heap */
     struct list hellos;       /* with the first bytes of a handshake; first come, first served */
     struct list busy;         /* with a task, or parked */
     struct slot_table parked; /* connections that wait for a verdict, by the token it will name */
@@ -93,6 +93,8 @@ enum {
     SERVER_HELLO_PAUSE_MS = TIMER_TICK_MS,
     /* So many connections less than there were, and what they took is given back. */
     SERVER_GIVE_BACK_CONNS = 64,
+    /* At once, and twice later, when the pools have given back what was kept for more of them. */
+    SERVER_TRIMS = 3,
     /* Eviction begins at this share of conn_max. */
     SERVER_CROWDED_PERCENT = 80,
     /* How many of the longest waiting connections are compared for the crowdest address. */

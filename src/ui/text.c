@@ -147,17 +147,19 @@ static bool local_time(int64_t seconds, struct tm *ret_tm)
     return localtime_r(&time, ret_tm) != NULL;
 }
 
-/* Whether local time simply goes on through the quarter that begins with `tm`: all zones of today
+/* Whether local time simply goes on through the quarter that begins with `tm`. All zones of today
  * change at its ends only, and are whole quarters away from each other. */
 static bool is_even(const struct tm *tm, int64_t begin)
 {
     struct tm end;
 
     return local_time(begin + QUARTER_S - 1, &end) && end.tm_gmtoff == tm->tm_gmtoff &&
-           tm->tm_gmtoff % QUARTER_S == 0;
+           tm->tm_sec == 0 && end.tm_sec == 59 && end.tm_hour == tm->tm_hour &&
+           end.tm_min == tm->tm_min + QUARTER_S / 60 - 1;
 }
 
-/* Sets the clock to a time's quarter. Returns how many seconds that is ago, -1 for no time. */
+/* Sets the clock to a time's quarter, or where that is not even to its minute. Returns how many
+ * seconds ago that began, -1 for no time. */
 static int set_clock(struct text_clock *clock, int64_t seconds)
 {
     if (seconds < TIME_FIRST || seconds > TIME_LAST)
@@ -172,7 +174,6 @@ static int set_clock(struct text_clock *clock, int64_t seconds)
         return -1;
     clock->known = is_even(&tm, seconds - ago);
     if (!clock->known) {
-        /* An hour of its own, which is asked for again. */
         if (!local_time(seconds, &tm))
             return -1;
         ago = tm.tm_sec;
@@ -204,12 +205,13 @@ void text_append_time(struct buf *out, struct text_clock *clock, int64_t seconds
         buf_append_str(out, "\">?</time>");
         return;
     }
-    int minute = clock->minute + ago / 60;
+    int minutes = clock->known ? ago / 60 : 0; /* a leap second is the 60th */
+    int minute = clock->minute + minutes, second = ago - 60 * minutes;
     buf_append_str(out, "\" title=\"");
     buf_append_str(out, clock->hour);
     append_two_digits(out, minute);
     buf_append_char(out, ':');
-    append_two_digits(out, ago % 60);
+    append_two_digits(out, second);
     buf_append_char(out, ' ');
     buf_append_str(out, clock->zone);
     buf_append_str(out, "\">");

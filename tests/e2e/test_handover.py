@@ -219,6 +219,25 @@ def test_a_download_in_small_records_from_the_disk(server):
     assert done.stdout.split(b"\r\n\r\n", 1)[1:] == [body]
 
 
+@pytest.mark.parametrize("length", [512, 1024, 2048, 4096])
+def test_parts_in_small_records(server, length):
+    """What is left of one part, or of one answer, waits for the next: more than a few small records."""
+    body = os.urandom(1 << 20)
+    server.write("parts.bin", body)
+    both = "bytes=0-104999,200000-204999"
+    asked = head("/parts.bin", Range=both) + b"".join(head("/parts.bin", Range=f"bytes={first}-{first + size - 1}") for first, size in (
+        (300_000, 7000), (400_000, 105_000), (600_000, 5000), (700_000, 70_000)))
+    asked += head("/parts.bin", Range=both, Connection="close")
+    done = subprocess.run(["openssl", "s_client", "-quiet", "-maxfraglen", str(length), "-connect", f"127.0.0.1:{server.port}"],
+                          input=asked, capture_output=True, timeout=60 * SLOW, check=False)
+    at = 0
+    for first, size in ((0, 105_000), (200_000, 5000), (300_000, 7000), (400_000, 105_000), (600_000, 5000), (700_000, 70_000),
+                        (0, 105_000), (200_000, 5000)):
+        found = done.stdout.find(body[first:first + size], at)
+        assert found >= at, (first, size)
+        at = found + size
+
+
 @pytest.mark.parametrize("requests_before", [0, 1], ids=["gate", "home"])
 def test_no_renegotiation(server, requests_before):
     """Refused with an alert; the connection may end with it, but never begins a second handshake."""

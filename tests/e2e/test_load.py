@@ -92,6 +92,38 @@ def test_memory_of_idle_connections(make_server):
     assert each <= 4, f"{each:.2f} KiB each"
 
 
+@pytest.mark.skipif(bool(SANITIZER), reason="memory under a sanitizer")
+def test_memory_of_slow_readers(make_server):
+    """300 who take nothing of a large file: only the first hold as much as makes a quick one quicker."""
+    count = 300
+    needs_descriptors(count * 3)
+    server = make_server("--tls", "user", "--threads", "1")
+    content = os.urandom(16 << 20)
+    server.write("large.bin", content)
+    context = trusting_context()
+    readers = []
+    try:
+        with server.connect(context) as quick:
+            assert quick.request("GET", "/large.bin", auth=ALICE).status == 200
+        try:
+            before = proportional_set_kib(server)
+        except PermissionError:
+            pytest.skip("reading the memory maps of the server's processes")
+        for _ in range(count):
+            readers.append(server.connect(context, receive_buffer=4096))
+            readers[-1].send_request("GET", "/large.bin", auth=ALICE)
+            assert readers[-1].read_head().status == 200
+        time.sleep(1)
+        each = (proportional_set_kib(server) - before) / count
+        with server.connect(context) as quick:
+            assert quick.request("GET", "/large.bin", auth=ALICE).body == content
+    finally:
+        for connection in readers:
+            connection.close()
+    print(f"{each:.1f} KiB for each of {count} slow readers")
+    assert each <= 150, f"{each:.1f} KiB each"
+
+
 # --- descriptors ---------------------------------------------------------------------------------------------
 
 

@@ -167,7 +167,9 @@ static void times_of_neighbours(void **state)
     assert_times_around("CET-1CEST,M3.5.0,M10.5.0/3", 1603587600);  /* 25 October 2020, 1:00 UTC */
     assert_times_around("CET-1CEST,M3.5.0,M10.5.0/3", 1585443600);  /* 29 March 2020, 1:00 UTC */
     assert_times_around("LMT-0:53:28", 1600000000);                 /* no whole quarters */
-    assert_times_around("ODD0DST,J100/1:07,J200/1:07", 1617930420); /* changes within one */
+    assert_times_around("ODD0DST,J100/1:07,J200/1:07", 1618016820); /* changes within one */
+    assert_times_around("right/Europe/Berlin", 1600000200);         /* counts leap seconds */
+    assert_times_around("right/UTC", 1483228826);                   /* 31 December 2016, 23:59:60 */
     unsetenv("TZ");
     tzset();
 }
