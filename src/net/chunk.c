@@ -13,7 +13,7 @@ enum chunk_size chunk_size_of(const struct chunk *c)
 {
     enum chunk_size size = CHUNK_SMALL;
 
-    while (records_of[size] != c->records)
+    while (size < CHUNK_LARGE && records_of[size] != c->records)
         size++;
     return size;
 }

@@ -109,7 +109,7 @@ static void expand(enum hkdf_hash hash, struct span secret, struct span info, ui
     uint8_t block[HKDF_SIZE_MAX + HKDF_INFO_MAX + 1];
     size_t size = hkdf_size(hash), previous = 0;
 
-    assert(len <= 255 * size && info.len <= HKDF_INFO_MAX);
+    assert(info.data && len <= 255 * size && info.len <= HKDF_INFO_MAX);
     for (uint8_t n = 1; len > 0; n++) {
         uint8_t out[HKDF_SIZE_MAX];
         size_t here = len < size ? len : size;

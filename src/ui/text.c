@@ -76,7 +76,8 @@ void text_append_name(struct buf *out, struct span name)
             plain += instead.data ? 0 : length;
         }
         buf_append(out, span_first(name, plain));
-        buf_append(out, instead);
+        if (instead.data)
+            buf_append(out, instead);
         name = span_skip(name, plain + (instead.data ? length : 0));
     }
 }
