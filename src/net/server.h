@@ -88,7 +88,7 @@ enum {
     SERVER_HELLOS_PER_TURN = 8,
     /* With more than this many under way, new ones begin one per millisecond, at the pace of the
      * timers: as fast as anybody needs, and slow enough for those under way to be done. (128 made a
-     * burst no faster, and left holes of a MiB more in the heap.) */
+     * burst no faster, and left half a MiB more of holes in the heap.) */
     SERVER_HANDSHAKES_EASY = 32,
     SERVER_HELLO_PAUSE_MS = TIMER_TICK_MS,
     /* So many connections less than there were, and what they took is given back. */
