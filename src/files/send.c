@@ -177,17 +177,47 @@ static bool is_cached(const struct file *file, uint64_t offset, size_t len)
            preadv2(file->fd, &iov, 1, (off_t)(offset + len - 1), RWF_NOWAIT) == 1;
 }
 
+/* How much of the file fills the record that has been begun up to the end of a page; 0 if none ends
+ * in it. */
+static size_t until_page_ends(const struct chunk *c, uint64_t offset)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t room = TLS_PLAINTEXT_MAX - c->payload % TLS_PLAINTEXT_MAX;
+
+    if (room > chunk_room(c))
+        room = chunk_room(c);
+    size_t over = (size_t)((offset + room) % page);
+    return over < room ? room - over : 0;
+}
+
+/* The kernel seals page by page, and what is no multiple of a cipher's block at the end of a page
+ * by itself (6.12). So the first record, which the head is in, is made to end with a page, and
+ * those that follow are of whole ones. Where pages are as large as records nothing is gained by a
+ * record for the head alone. */
+static int send_until_page(struct task *t, struct transfer *f)
+{
+    size_t here = until_page_ends(f->x->out, f->offset);
+    bool waited;
+
+    if (here == 0)
+        return 0;
+    int r = keep_piece(t, f, here, &waited);
+    return r < 0 ? r : conn_send(t, f->x->conn, f->x->out, NULL);
+}
+
 /* From the page cache into the socket, no byte through us. What is not cached is read for this once
  * and sent from here; reading brings what follows into the cache too. */
 static int send_direct(struct task *t, struct transfer *f)
 {
     struct conn *conn = f->x->conn;
-    size_t begun = f->x->out->payload % TLS_PLAINTEXT_MAX; /* of a record, by the head */
     bool waited;
 
+    int r = conn->kernel_tx ? send_until_page(t, f) : 0;
+    if (r < 0)
+        return r;
+    size_t begun = f->x->out->payload % TLS_PLAINTEXT_MAX; /* of a record, by the head */
     while (f->length > TLS_PLAINTEXT_MAX) {
         size_t here = (conn->kernel_tx ? DIRECT_SEALED_STEP : DIRECT_STEP) - begun;
-        int r = 0;
         if (here > f->length - TLS_PLAINTEXT_MAX)
             here = (size_t)(f->length - TLS_PLAINTEXT_MAX);
         if (is_cached(f->file, f->offset, here)) {

@@ -116,6 +116,20 @@ def test_bodies_behind_bodies(make_server, plain):
     assert b"".join(part.partition(b"\r\n\r\n")[2] for part in parts) == wanted
 
 
+@pytest.mark.parametrize("plain", [False, True], ids=["TLS", "plain"])
+def test_ranges_from_anywhere_in_a_page(make_server, plain):
+    """Where the kernel seals, the first record ends with a page of the file if one ends in it; pages are of 4 or of 16 KiB."""
+    server = make_server(plain=plain)
+    size = 1_300_000
+    content = os.urandom(size)
+    server.write("file", content)
+    with server.connect() as connection:
+        for first in (0, 1, 4095, 4096, 5000, 16_383, 16_384, 16_385, 32_000, 100_001):
+            for length in (65_535, 65_536, 81_920, 1_100_000):
+                response = connection.request("GET", "/file", auth=ALICE, fields={"Range": f"bytes={first}-{first + length - 1}"})
+                assert response.status == 206 and response.body == content[first:first + length]
+
+
 @pytest.mark.parametrize("version", ["HTTP/1.0", "HTTP/1.1"])
 def test_the_end_of_the_last_answer_reaches_a_slow_reader(server, version):
     content = os.urandom(3_000_000)
