@@ -31,7 +31,8 @@ enum {
     LIMIT_RATE_WINDOW_MS = 30 * 1000,
     LIMIT_RATE_BYTES = 30 * 256,
     /* What TCP has taken of an answer and not sent yet (TCP_NOTSENT_LOWAT): the kernel would go on
-     * to 4 MiB for each slow reader. */
+     * to 4 MiB for each slow reader. Well above a segment (64 KiB): with 32 KiB a sendfile into
+     * kernel TLS stops for ever (6.12). */
     LIMIT_UNSENT_BYTES = 256 * 1024,
     /* From SIGTERM to the end of the last connection. */
     LIMIT_DRAIN_MS = 10 * 1000,
