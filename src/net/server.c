@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/heap.h"
 #include "base/log.h"
 #include "net/conn.h"
 
@@ -310,7 +311,10 @@ static bool give_back_memory(struct server *s)
         s->trims_due = SERVER_TRIMS;
     }
     if (s->trims_due > 0) {
-        malloc_trim(0);
+        if (s->tls) /* what handshakes leave is in hundreds of places */
+            heap_rest();
+        else
+            malloc_trim(0);
         s->trims_due--;
     }
     return rested && s->trims_due == 0;
