@@ -44,6 +44,8 @@ struct io_backend {
     /* Reports all that are there through loop_complete(); nothing else does, so that nobody is
      * called back from within start() or cancel(). */
     void (*reap)(void *state);
+    /* Gives memory back that nothing is in. NULL: there is none. */
+    void (*rest)(void *state);
 };
 
 extern const struct io_backend io_uring_backend;

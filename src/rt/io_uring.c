@@ -8,6 +8,7 @@
 #include <liburing.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -94,20 +95,30 @@ static void lend_again(struct ring *u, unsigned buffer)
     io_uring_buf_ring_advance(u->lent, 1);
 }
 
-static int register_lent_buffers(struct ring *u, const struct loop_options *options)
+static size_t whole_pages(size_t bytes)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    size_t ring_bytes = options->recv_buffers * sizeof(struct io_uring_buf);
+
+    return (bytes + page - 1) / page * page;
+}
+
+static void *allocate_pages(size_t bytes)
+{
     void *memory;
 
-    ring_bytes = (ring_bytes + page - 1) / page * page;
-    if (posix_memalign(&memory, page, ring_bytes) != 0)
+    return posix_memalign(&memory, (size_t)sysconf(_SC_PAGESIZE), whole_pages(bytes)) ? NULL
+                                                                                      : memory;
+}
+
+static int register_lent_buffers(struct ring *u, const struct loop_options *options)
+{
+    u->lent = allocate_pages(options->recv_buffers * sizeof(struct io_uring_buf));
+    if (!u->lent)
         return -ENOMEM;
-    u->lent = memory;
     io_uring_buf_ring_init(u->lent);
     u->lent_count = options->recv_buffers;
     u->lent_bytes = options->recv_buffer_bytes;
-    u->lent_memory = malloc(u->lent_count * u->lent_bytes);
+    u->lent_memory = allocate_pages(u->lent_count * u->lent_bytes);
     if (!u->lent_memory)
         return -ENOMEM;
     struct io_uring_buf_reg registration = {
@@ -303,6 +314,18 @@ static void ring_reap(void *state)
     }
 }
 
+/* The kernel takes one lent buffer after the other, so all have been used once a few hundred
+ * receives are over. With DEFER_TASKRUN it writes into one only while it is asked for completions;
+ * so when none has been left over, nothing is in any of them. */
+static void ring_rest(void *state)
+{
+    struct ring *u = state;
+
+    if (u->lent_memory && u->ring.flags & IORING_SETUP_DEFER_TASKRUN &&
+        io_uring_cq_ready(&u->ring) == 0 && !io_uring_cq_has_overflow(&u->ring))
+        (void)madvise(u->lent_memory, whole_pages(u->lent_count * u->lent_bytes), MADV_DONTNEED);
+}
+
 const struct io_backend io_uring_backend = {
     .create = ring_create,
     .destroy = ring_destroy,
@@ -311,4 +334,5 @@ const struct io_backend io_uring_backend = {
     .close = ring_close,
     .wait = ring_wait,
     .reap = ring_reap,
+    .rest = ring_rest,
 };

@@ -139,6 +139,8 @@ int loop_run_out(struct loop *loop)
 
 bool loop_rest(struct loop *loop)
 {
+    if (loop->backend->rest)
+        loop->backend->rest(loop->backend_state);
     return task_trim_stacks(loop);
 }
 

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -18,6 +19,7 @@
 
 #include <cmocka.h>
 
+#include "base/kernel.h"
 #include "rt/backend.h"
 #include "rt/io.h"
 #include "rt/offload.h"
@@ -404,6 +406,56 @@ static void several_main(struct task *t, void *arg)
     assert_int_equal(w[1].result, 1);
     /* The watch saw it too, and is still there. */
     loop_stop(f->loop);
+}
+
+struct lent_watch {
+    struct io_watch watch;
+    uintptr_t address;
+    bool right;
+};
+
+static void lent_event(struct io_watch *w, int result, struct span data)
+{
+    struct lent_watch *l = container_of(w, struct lent_watch, watch);
+
+    l->address = (uintptr_t)data.data;
+    l->right = result == 5 && memcmp(data.data, "hello", 5) == 0;
+    loop_stop(w->loop);
+}
+
+static bool is_resident(uintptr_t address)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    unsigned char resident;
+
+    assert_int_equal(mincore((void *)(address - address % page), 1, &resident), 0); // NOLINT
+    return resident & 1;
+}
+
+/* What has been received and nobody has seen yet is not given back. */
+static void test_a_resting_loop_gives_lent_buffers_back(void **state)
+{
+    struct fixture *f = *state;
+    struct lent_watch l = {.watch.event = lent_event};
+
+    for (int i = 0; i < 20; i++) {
+        f->loop->stopped = l.right = false;
+        assert_int_equal(io_watch_recv(f->loop, &l.watch, f->sockets[0]), 0);
+        assert_int_equal(write(f->sockets[1], "hello", 5), 5);
+        loop_rest(f->loop);
+        if (i % 2 && io == LOOP_IO_URING) {
+            assert_int_equal(f->loop->backend->wait(f->loop->backend_state, 1000), 0);
+            loop_rest(f->loop); /* it is there, and still to be reaped */
+        }
+        assert_int_equal(loop_run(f->loop), 0);
+        assert_true(l.right);
+        if (io != LOOP_IO_URING)
+            continue;
+        assert_true(is_resident(l.address));
+        loop_rest(f->loop);
+        if (kernel_version() >= 6001000) /* DEFER_TASKRUN */
+            assert_false(is_resident(l.address));
+    }
 }
 
 static void ignore_event(struct io_watch *w, int result, struct span data);
@@ -918,6 +970,7 @@ int main(void)
         ON_A_LOOP(test_a_number_that_comes_again_is_another_descriptor),
         ON_A_LOOP(test_who_never_waits_does_not_starve_the_others),
         ON_A_LOOP(test_a_watch_lends_a_buffer_and_can_be_armed_again),
+        ON_A_LOOP(test_a_resting_loop_gives_lent_buffers_back),
         ON_A_LOOP(test_a_watch_hears_the_end_that_came_with_the_last_bytes),
         ON_A_LOOP(test_accepting_goes_on_until_it_is_cancelled),
         ON_A_LOOP(test_accepting_without_descriptors_ends_and_can_be_tried_again),
