@@ -52,8 +52,8 @@ def contenders(options):
     found = prepare.install_peers([peer for peer in servers.PEERS if peer.name in options.servers])
     if report.OURS in options.servers:
         options.binary = options.binary or prepare.build()
-        plain, basic = servers.product(options.binary)
-        found += [plain] * (not options.auth) + [basic] * (not options.no_auth)
+        plain, basic, synced = servers.product(options.binary)
+        found += [plain] * (not options.auth) + [basic] * (not options.no_auth) + [synced]
     return found
 
 

@@ -29,7 +29,7 @@ MACHINES = {
 }
 CROSS = ["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"]
 # What the programs are linked with, nginx's included.
-LIBRARIES = ["libssl-dev", "liburing-dev", "libcrypt-dev", "libseccomp-dev", "libinih-dev", "libcmocka-dev", "libpcre2-8-0", "zlib1g"]
+LIBRARIES = ["libssl-dev", "liburing-dev", "libcrypt-dev", "libseccomp-dev", "libinih-dev", "libexpat1-dev", "libcmocka-dev", "libpcre2-8-0", "zlib1g"]
 
 
 def arguments():

@@ -18,7 +18,7 @@ PROJECT = os.path.dirname(HERE)
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 TOOLS = ("hey", "wrk", "curl", "openssl")
 PACKAGES = ("gcc", "libc6-dev", "meson", "ninja-build", "pkg-config", "libssl-dev", "liburing-dev", "libcrypt-dev",
-            "libseccomp-dev", "libinih-dev", "libcmocka-dev")
+            "libseccomp-dev", "libinih-dev", "libexpat1-dev", "libcmocka-dev")
 IS_ROOT = os.geteuid() == 0
 # Servers and clients each need one descriptor a connection; a limit of millions makes some servers slow.
 DESCRIPTORS = 65536

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from prepare import GIB, MIB
 
-OURS, OURS_BASIC = "fastfile", "fastfile+basic"
+OURS, OURS_BASIC, OURS_SYNCED = "fastfile", "fastfile+basic", "fastfile+sync"
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,11 @@ GOALS = {
     ("large-plain", "cpu_s_gib"): Goal(0.9, "nginx"),
     ("list", "cpu_ms"): Goal(0.6, "nginx"),
     ("list-json", "cpu_ms"): Goal(0.6, "nginx"),
+    ("propfind", "cpu_ms"): Goal(0.6, "best"),
+    ("propfind", "whole_ms"): Goal(0.6, "best"),
+    ("propfind", "first_ms"): Goal(3),
+    ("put-small-8", "rate"): Goal(1, "best"),
+    ("put-large", "cpu_s_gib"): Goal(0.75, "best"),
     ("slow", "growth"): Goal(1.2),
     ("slow-crowd", "growth"): Goal(1.2),
 }
@@ -108,7 +113,7 @@ class Results:
     def __init__(self, records):
         self.records = records
         self.servers = list(dict.fromkeys(record["server"] for record in records))
-        self.peers = [name for name in self.servers if name not in (OURS, OURS_BASIC)]
+        self.peers = [name for name in self.servers if name not in (OURS, OURS_BASIC, OURS_SYNCED)]
         self._rounds = {}
         for record in records:
             self._rounds.setdefault((record["server"], record["workload"]), {})[record["round"]] = record
@@ -257,7 +262,7 @@ BARS = [("new", "cpu_us", "new connection"), ("resumed", "cpu_us", "resumed"), (
 def bar_order(one):
     """Ours first, then the best."""
     name, ratio = one
-    return (0, len(name)) if name in (OURS, OURS_BASIC) else (1, ratio)
+    return (0, len(name)) if name in (OURS, OURS_BASIC, OURS_SYNCED) else (1, ratio)
 
 
 def bar_groups(data):

@@ -247,9 +247,9 @@ php_admin_flag[output_buffering] = off
     }}""")]
 
 
-def fastfile(site):
+def fastfile(site, durability="none"):
     ground = site.ground
-    command = [ground.binary, "--listen", f"127.0.0.1:{site.port}", "--threads", "2"]
+    command = [ground.binary, "--listen", f"127.0.0.1:{site.port}", "--threads", "2", "--durability", durability]
     command += ["--plain"] if site.plain else ["--cert", ground.certificate, "--key", ground.key]
     if site.auth:
         users = f"{site.tmp}/users"
@@ -274,6 +274,7 @@ class Server:
     json: str = ""          # the folder listing as JSON, with {} for the folder
     product: bool = False
     basic: bool = False     # sends a credential with every request, whatever the workload
+    synced: bool = False    # what it has acknowledged survives a power cut: for what writes, and no peer has it
 
     def installed(self):
         return self.product or shutil.which(self.version[0]) is not None
@@ -306,10 +307,12 @@ PEERS = [
 
 
 def product(binary):
-    """Ours, without and with a credential. What it learns to do is added here, and only here."""
+    """Ours, without and with a credential, and as it is by default: synced. What it learns to do is added here, and
+    only here."""
     version, json = (binary, "--version"), "{}?format=json"
-    return [Server("fastfile", fastfile, able("list json plain crowd"), version, json=json, product=True),
-            Server("fastfile+basic", fastfile, able(""), version, product=True, basic=True)]
+    return [Server("fastfile", fastfile, able("list json plain crowd propfind put"), version, json=json, product=True),
+            Server("fastfile+basic", fastfile, able(""), version, product=True, basic=True),
+            Server("fastfile+sync", lambda site: fastfile(site, "file"), able("put"), version, product=True, synced=True)]
 
 
 # --- one that runs --------------------------------------------------------------------------------------------

@@ -322,7 +322,9 @@ class Workload:
     again: bool = True   # where others used much of the machine meanwhile
 
     def suits(self, server):
-        return self.basic if server.basic else not self.needs or self.needs in server.can
+        if server.basic or server.synced:
+            return self.basic if server.basic else self.writes
+        return not self.needs or self.needs in server.can
 
 
 WORKLOADS = {
