@@ -183,7 +183,8 @@ static void check_kernel_tls(void)
         advice("Where the kernel has it: modprobe tls, and a line \"tls\" in "
                "/etc/modules-load.d/tls.conf. Until then the program seals records itself.");
     } else if (!ktls_trusted(kernel_version())) {
-        line("Kernel TLS", "there, but not used: this kernel may lack corrections (6.12.104)");
+        line("Kernel TLS",
+             "there, but not used: this kernel may lack corrections (6.12.104, 6.18.45)");
         advice("The program seals records itself; --tls kernel trusts the kernel all the same.");
     } else {
         line("Kernel TLS", "yes: large files go out without a copy%s",

@@ -29,6 +29,7 @@ static const char help_text[] =
     "      --users FILE          who may log in; default ~/.config/fastfile/users, made at the\n"
     "                            first start. `fastfile passwd NAME` adds and changes users.\n"
     "  -r, --read-only           nobody changes anything\n"
+    "      --trash               what is deleted goes to the trash of this user's desktop\n"
     "      --no-auth             everybody is let in; beyond loopback only with --read-only\n"
     "      --run-as NAME         for root: whose rights the files are served with\n"
     "                            (default: DIR's owner; must be given where that is root)\n"
@@ -66,6 +67,7 @@ enum {
     OPTION_THREADS,
     OPTION_DURABILITY,
     OPTION_RUN_AS,
+    OPTION_TRASH,
     OPTION_ACCESS_LOG,
     OPTION_LOG_FORMAT,
     OPTION_SERVER_FIELD,
@@ -81,6 +83,7 @@ static const struct option long_options[] = {
     {"key", required_argument, NULL, OPTION_KEY},
     {"users", required_argument, NULL, OPTION_USERS},
     {"read-only", no_argument, NULL, 'r'},
+    {"trash", no_argument, NULL, OPTION_TRASH},
     {"no-auth", no_argument, NULL, OPTION_NO_AUTH},
     {"plain", no_argument, NULL, OPTION_PLAIN},
     {"plain-anywhere", no_argument, NULL, OPTION_PLAIN_ANYWHERE},
@@ -218,6 +221,8 @@ static int apply(struct reading *r, int option, const char *value)
         return set_text(r, &c->config_path, value);
     case 'r':
         return set_bool(r, &c->read_only, value);
+    case OPTION_TRASH:
+        return set_bool(r, &c->trash, value);
     case OPTION_CERT:
         return set_text(r, &c->cert_path, value);
     case OPTION_KEY:

@@ -44,6 +44,7 @@ struct config {
     enum durability durability;
     unsigned threads;
     bool read_only;
+    bool trash; /* what is deleted goes to the trash */
     bool no_auth;
     bool plain;
     bool plain_anywhere;

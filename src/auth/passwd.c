@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <termios.h>
@@ -139,14 +140,24 @@ static void on_interrupt(int signal_number)
     interrupted = 1;
 }
 
+/* A signal that is blocked comes while this waits and at no other time, so none is missed. */
+static ssize_t read_byte(char *ret_c, const sigset_t *while_waiting)
+{
+    struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+
+    if (ppoll(&input, 1, NULL, while_waiting) < 0)
+        return -1;
+    return read(STDIN_FILENO, ret_c, 1);
+}
+
 /* One line of standard input without its end. Byte by byte: what follows is not ours. */
-static int read_line(char *line, size_t size)
+static int read_line(char *line, size_t size, const sigset_t *while_waiting)
 {
     size_t len = 0;
 
     for (;;) {
         char c;
-        ssize_t n = read(STDIN_FILENO, &c, 1);
+        ssize_t n = read_byte(&c, while_waiting);
 
         if (n < 0 && errno == EINTR && !interrupted)
             continue;
@@ -171,21 +182,27 @@ static int ask(const char *prompt, char *line, size_t size)
 {
     struct sigaction on = {.sa_handler = on_interrupt}, old_int, old_term; /* no SA_RESTART */
     struct termios normal, silent;
+    sigset_t both, before;
 
     if (tcgetattr(STDIN_FILENO, &normal) < 0)
         return -errno;
     silent = normal;
     silent.c_lflag &= ~(tcflag_t)ECHO;
     silent.c_cc[VSUSP] = _POSIX_VDISABLE; /* stopped, the shell would be without echo */
+    sigemptyset(&both);
+    sigaddset(&both, SIGINT);
+    sigaddset(&both, SIGTERM);
+    sigprocmask(SIG_BLOCK, &both, &before);
     sigaction(SIGINT, &on, &old_int);
     sigaction(SIGTERM, &on, &old_term);
     fputs(prompt, stderr);
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
-    int r = read_line(line, size);
+    int r = read_line(line, size, &before);
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &normal);
     fputc('\n', stderr);
     sigaction(SIGINT, &old_int, NULL);
     sigaction(SIGTERM, &old_term, NULL);
+    sigprocmask(SIG_SETMASK, &before, NULL);
     return r;
 }
 
@@ -205,7 +222,7 @@ static int ask_twice(char *password, size_t size)
 static int read_password(struct span name, char *password, size_t size)
 {
     bool is_terminal = isatty(STDIN_FILENO);
-    int r = is_terminal ? ask_twice(password, size) : read_line(password, size);
+    int r = is_terminal ? ask_twice(password, size) : read_line(password, size, NULL);
     const char *what = NULL;
 
     if (r == -EINTR)

@@ -26,8 +26,14 @@ struct path_beneath_attributes {
 } __attribute__((packed));
 
 enum {
+    FS_WRITE_FILE = 1 << 1,
     FS_READ_FILE = 1 << 2,
     FS_READ_DIR = 1 << 3,
+    FS_REMOVE_FOLDER = 1 << 4,
+    FS_REMOVE_FILE = 1 << 5,
+    FS_MAKE_FOLDER = 1 << 7,
+    FS_MAKE_FILE = 1 << 8,
+    FS_MAKE_LINK = 1 << 12,
     FS_ALL_1 = (1 << 13) - 1,  /* execute, read, write, remove, make */
     FS_REFER = 1 << 13,        /* link and rename across folders; version 2 */
     FS_TRUNCATE = 1 << 14,     /* version 3 */
@@ -43,14 +49,20 @@ int landlock_version(void)
     return version > 0 ? (int)version : 0;
 }
 
-static int allow_reading(int ruleset_fd, int dir_fd)
+enum {
+    READING = FS_READ_FILE | FS_READ_DIR,
+    WRITING = FS_WRITE_FILE | FS_REMOVE_FOLDER | FS_REMOVE_FILE | FS_MAKE_FOLDER | FS_MAKE_FILE |
+              FS_MAKE_LINK | FS_REFER | FS_TRUNCATE,
+};
+
+static int allow(int ruleset_fd, int dir_fd, uint64_t rights)
 {
-    struct path_beneath_attributes rule = {FS_READ_FILE | FS_READ_DIR, dir_fd};
+    struct path_beneath_attributes rule = {rights, dir_fd};
 
     return syscall(SYS_landlock_add_rule, ruleset_fd, RULE_PATH_BENEATH, &rule, 0) < 0 ? -errno : 0;
 }
 
-int landlock_restrict(int dir_fd)
+int landlock_restrict(const int *dir_fds, size_t count, bool writable)
 {
     int version = landlock_version();
     struct ruleset_attributes attributes = {.handled_fs = FS_ALL_1};
@@ -76,11 +88,13 @@ int landlock_restrict(int dir_fd)
     fd = (int)syscall(SYS_landlock_create_ruleset, &attributes, size, 0);
     if (fd < 0)
         return -errno;
-    if (dir_fd >= 0 && allow_reading(fd, dir_fd) < 0)
-        return -errno;
+    uint64_t rights = writable ? attributes.handled_fs & (READING | WRITING) : READING;
+    for (size_t i = 0; i < count; i++)
+        if (allow(fd, dir_fds[i], rights) < 0)
+            return -errno;
     if (SANITIZED) {
         _cleanup_close_ int proc = open("/proc", O_PATH | O_CLOEXEC);
-        if (proc >= 0 && allow_reading(fd, proc) < 0)
+        if (proc >= 0 && allow(fd, proc, READING) < 0)
             return -errno;
     }
     return syscall(SYS_landlock_restrict_self, fd, 0) < 0 ? -errno : 0;

@@ -21,7 +21,11 @@ enum {
 
 /* --- time --- */
 enum {
+    /* For a peer's first bytes, and for the handshake once it has begun. */
     LIMIT_HANDSHAKE_MS = 10 * 1000,
+    /* Between the two, until its turn comes: the peer has done its part. Thousands at once take
+     * more than ten seconds. */
+    LIMIT_TURN_MS = 30 * 1000,
     LIMIT_HEAD_MS = 10 * 1000,
     LIMIT_IDLE_MS = 75 * 1000,
     /* For the monitor to say whether a connection may go on. Hashes in its queue take a second or
@@ -108,10 +112,72 @@ enum {
     LIMIT_CERTIFICATE_BYTES = 48 * 1024,
 };
 
+/* --- write locks of WebDAV --- */
+enum {
+    /* Resources that an If field names, and lock tokens in it that count. A client shows the tokens
+     * of what it changes: one, rarely two. */
+    LIMIT_IF_RESOURCES = 64,
+    LIMIT_IF_TOKENS = 64,
+    /* A client holds a lock for each open document; a program that begins and never ends shall not
+     * keep others from theirs. */
+    LIMIT_LOCKS = 8 * 1024,
+    LIMIT_LOCKS_PER_USER = 1024,
+    LIMIT_LOCKS_PER_NAME = 32, /* shared ones */
+    /* Memory of all of them; the file that keeps them is no longer than that. */
+    LIMIT_LOCK_BYTES = 4 * 1024 * 1024,
+    LIMIT_LOCK_BYTES_PER_USER = 512 * 1024,
+    /* Who a lock is of, in the client's words: an address or a name. */
+    LIMIT_LOCK_OWNER_BYTES = 1024,
+    /* How long a lock lives unless it is refreshed: at most, where the client does not say, and at
+     * least. A forgotten one keeps everybody else from changing the file. */
+    LIMIT_LOCK_S = 3600,
+    LIMIT_LOCK_DEFAULT_S = 1800,
+    LIMIT_LOCK_LEAST_S = 60,
+    /* How long a LOCK waits for changes that are just being made. */
+    LIMIT_LOCK_WAIT_MS = 2000,
+};
+
 /* --- folders --- */
 enum {
     /* Entries of one listing. More than anybody reads, and still less than a second's work. */
     LIMIT_FOLDER_ENTRIES = 1000 * 1000,
     /* Memory for one listing while it is made: 150 bytes for an ordinary entry. */
     LIMIT_FOLDER_BYTES = 256 * 1024 * 1024,
+    /* Names of folders that a walk has seen and not entered yet: more than a million in one folder.
+     */
+    LIMIT_WALK_BYTES = 32 * 1024 * 1024,
+    /* Folders in each other that are removed or copied as a whole, with a descriptor open for each:
+     * as many as a path of LIMIT_PATH_BYTES can name. */
+    LIMIT_TREE_DEPTH = 2048,
+    /* Things in a folder that is moved to another file system, of which each is remembered until it
+     * is removed: 64 MiB at most, and half of that again while the table grows. */
+    LIMIT_COPIED_ENTRIES = 4 * 1024 * 1024,
+    /* What an answer lists of that which could not be removed. More is only counted. */
+    LIMIT_FAILURES = 100,
+    /* What a zip archive's central directory is made from: a million entries at 64 bytes each. */
+    LIMIT_ARCHIVE_DIRECTORY_BYTES = 64 * 1024 * 1024,
+    /* What could not be put into an archive, as a text at its end. More is only counted. */
+    LIMIT_ARCHIVE_NOTES_BYTES = 64 * 1024,
+};
+
+/* --- WebDAV --- */
+enum {
+    /* A body of XML. Clients send 200 to 2,000 bytes. */
+    LIMIT_XML_BYTES = 64 * 1024,
+    /* Elements in each other; attributes of one; and what the parser may allocate, as a small
+     * document can make expat before 2.7.2 take a thousand times its size (CVE-2025-59375). */
+    LIMIT_XML_DEPTH = 32,
+    LIMIT_XML_ATTRIBUTES = 64,
+    LIMIT_XML_MEMORY = 512 * 1024,
+    /* Names that a PROPFIND asks for and that the server does not know. Clients ask for 20. */
+    LIMIT_PROPFIND_NAMES = 64,
+    /* Entries of an answer with Depth infinity: a second's work. */
+    LIMIT_PROPFIND_DEEP = 50 * 1000,
+    /* Properties that one PROPPATCH sets or removes. Clients change one to five. */
+    LIMIT_PROPPATCH_PROPERTIES = 128,
+    /* All that clients keep with a file, names and values. The kernel takes attributes of 64 KiB,
+     * and ext4 with blocks of 4 KiB no more than such a block for all of a file. */
+    LIMIT_DEAD_BYTES = 32 * 1024,
+    /* Of these the namespace and the name of one. */
+    LIMIT_DEAD_NAME_BYTES = 1024,
 };

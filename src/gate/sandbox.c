@@ -70,7 +70,8 @@ int gate_sandbox_enter(const char **ret_limited)
     /* On top, and where the root could not be left instead. Where neither works, what the filter
      * allows is still no way to any file; but then home can see files of this user, and /proc would
      * show it our memory with keys and passwords. */
-    if (landlock_restrict(-1) < 0 && root_error < 0 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+    if (landlock_restrict(NULL, 0, false) < 0 && root_error < 0 &&
+        prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
         return -errno;
     return 0;
 }

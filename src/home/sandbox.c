@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/fiemap.h>
+#include <linux/fs.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/stat.h>
@@ -22,7 +24,7 @@
 enum { TLS_TX = 1 };
 
 /* Connections, the channel and the rings as in gate, and reading files below DIR. openat2 is the
- * only call with a path. This version changes no file; what does will add its calls here. */
+ * only call with a path. */
 static const struct seccomp_call home_calls[] = {
     {.name = "recvmsg"},
     {.name = "sendmsg"},
@@ -42,6 +44,7 @@ static const struct seccomp_call home_calls[] = {
     {"newfstatat", true, 3, AT_EMPTY_PATH, AT_EMPTY_PATH, 0}, /* what glibc's fstat() is */
     {"statx", true, 2, AT_EMPTY_PATH, AT_EMPTY_PATH, 0},
     {.name = "fstatfs"},
+    {.name = "fgetxattr"},
     {.name = "getdents64"},
     {.name = "lseek"},
     {.name = "pread64"},
@@ -51,6 +54,36 @@ static const struct seccomp_call home_calls[] = {
     {.name = "fadvise64"},
     {.name = "sendfile"},
     {.name = "cachestat"},
+    /* Watching what is open, never by a path; marks on more than a folder or file take privileges.
+     * On a 32-bit system the path is another argument, and nothing is watched. */
+    {"fanotify_mark", true, 4, UINT64_MAX, 0, 0},
+};
+
+/* And changing them, unless nobody may. All of these work on descriptors of folders and on single
+ * names in them. */
+static const struct seccomp_call change_calls[] = {
+    {.name = "pwrite64"}, /* where there is no io_uring */
+    {.name = "readlinkat"},
+    {.name = "linkat"},
+    {.name = "symlinkat"},
+    {.name = "mkdirat"},
+    {.name = "unlinkat"},
+    {.name = "renameat"},
+    {.name = "renameat2"},
+    {.name = "fchmod"},
+    {.name = "fchown"},
+    {.name = "utimensat"},
+    {.name = "ftruncate"},
+    {.name = "copy_file_range"},
+    {"ioctl", true, 1, UINT32_MAX, FICLONE, 0},
+    {"ioctl", true, 1, UINT32_MAX, FS_IOC_FIEMAP, 0},
+    {.name = "fsync"},
+    {.name = "sync_file_range"},
+    {.name = "sync_file_range2"}, /* what it is on 32-bit ARM */
+    {.name = "syncfs"},
+    {.name = "fsetxattr"},
+    {.name = "flistxattr"},
+    {.name = "fremovexattr"},
 };
 
 /* And what the loops wait with. */
@@ -114,7 +147,7 @@ int home_sandbox_enter(const struct boot *boot, int *ret_root_fd, const char **r
         return root_fd < 0 ? -errno : error;
     if (faccessat(root_fd, ".", X_OK, 0) < 0)
         return -errno;
-    error = landlock_restrict(root_fd);
+    error = landlock_restrict(&root_fd, 1, !boot->read_only);
     if (error < 0 && *ret_limited)
         *ret_limited =
             "neither user namespaces nor Landlock: only the system call filter keeps the "
@@ -125,12 +158,15 @@ int home_sandbox_enter(const struct boot *boot, int *ret_root_fd, const char **r
 
 int home_sandbox_close(const struct boot *boot)
 {
-    const struct seccomp_list lists[] = {
+    struct seccomp_list lists[4] = {
         SECCOMP_LIST(home_calls),
         boot->io == LOOP_IO_EPOLL ? SECCOMP_LIST(epoll_calls) : SECCOMP_LIST(ring_calls),
-        SECCOMP_LIST(ktls_calls),
     };
-    size_t count = sizeof(lists) / sizeof(lists[0]);
+    size_t count = 2;
 
-    return seccomp_allow_only(lists, boot->ktls ? count : count - 1);
+    if (!boot->read_only)
+        lists[count++] = SECCOMP_LIST(change_calls);
+    if (boot->ktls)
+        lists[count++] = SECCOMP_LIST(ktls_calls);
+    return seccomp_allow_only(lists, count);
 }

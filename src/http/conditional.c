@@ -75,12 +75,18 @@ static bool if_match_holds(const struct request *r, const struct validators *v)
     return v->exists && conditional_match_list(r->if_match, v->etag, ETAG_STRONG) == 1;
 }
 
+bool conditional_date_is_proof(const struct validators *current)
+{
+    return current->mtime < current->now - (current->even ? 1 : 0);
+}
+
 static bool if_unmodified_holds(const struct request *r, const struct validators *v)
 {
     int64_t since;
 
-    return !v->exists || date_parse_http(r->if_unmodified_since, v->now, &since) < 0 ||
-           v->mtime <= since;
+    if (!v->exists || date_parse_http(r->if_unmodified_since, v->now, &since) < 0)
+        return true;
+    return v->mtime < since || (v->mtime == since && (is_read(r) || conditional_date_is_proof(v)));
 }
 
 static bool if_none_match_holds(const struct request *r, const struct validators *v)
@@ -136,7 +142,6 @@ bool conditional_if_range(const struct request *request, const struct validators
         return false;
     if (parse_tag(field, &wanted))
         return parse_tag(current->etag, &tag) && tags_match(wanted, tag, ETAG_STRONG);
-    /* Within the second of its last change a file may change again and keep its date. */
     return date_parse_http(field, current->now, &date) == 0 && date == current->mtime &&
-           date < current->now;
+           conditional_date_is_proof(current);
 }

@@ -8,15 +8,23 @@ struct validators {
     bool exists;
     struct span etag; /* with its quotes, W/ in front where it is weak; len 0: none */
     int64_t mtime;    /* seconds since 1970, what Last-Modified says */
-    int64_t now;      /* the clock; a time stamp of this very second is no proof of anything */
+    int64_t now;      /* the clock, before it was looked at */
+    bool even;        /* mtime may be of a clock that ticks every other second */
 };
+
+/* Whether mtime stands for this state alone. While the second that it says is not over the resource
+ * may change again and keep it: then it is told to nobody, and proves nothing (RFC 9110 section
+ * 8.8.2.2). */
+bool conditional_date_is_proof(const struct validators *current);
 
 /* Evaluates the preconditions in the order of RFC 9110 section 13.2.2.
  * Returns 0 (go on), 304 (GET and HEAD only) or 412.
  *
  * A malformed If-Match counts as false, so that a client that meant to protect a file is not
  * ignored; so does a malformed If-None-Match, except for GET and HEAD, which are simply answered.
- * Malformed dates are ignored. */
+ * Malformed dates are ignored. If-Unmodified-Since with the very date of the last change, which may
+ * have been changed once more since it was asked for, holds for a change only where that date is
+ * proof. */
 int conditional_evaluate(const struct request *request, const struct validators *current);
 
 /* Whether the field Range counts: true without If-Range, otherwise only where If-Range names

@@ -210,21 +210,79 @@ static bool parse_asctime(struct span s, struct civil *c)
            s.len == 0;
 }
 
-int date_parse_http(struct span text, int64_t now, int64_t *ret_seconds)
+/* False for what is no time, and no day, like 29 February of a common year. */
+static bool check_civil(const struct civil *c, int64_t *ret_seconds)
 {
     static const int month_days[12] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+
+    if (c->month < 1 || c->month > 12 || c->day < 1 || c->day > month_days[c->month - 1] ||
+        c->hour > 23 || c->minute > 59 || c->second > 60) /* a leap second: as the one after it */
+        return false;
+    int64_t days = days_from_civil(c);
+    if (civil_from_seconds(days * DAY_SECONDS).day != c->day)
+        return false;
+    *ret_seconds = days * DAY_SECONDS + c->hour * 3600 + c->minute * 60 + c->second;
+    return true;
+}
+
+int date_parse_http(struct span text, int64_t now, int64_t *ret_seconds)
+{
     struct civil c;
+    int64_t seconds;
 
     if (!parse_fixdate(text, &c) && !parse_rfc850(text, now, &c) && !parse_asctime(text, &c))
         return -EINVAL;
-    if (c.day < 1 || c.day > month_days[c.month - 1] || c.hour > 23 || c.minute > 59 ||
-        c.second > 60) /* a leap second counts as the one after it */
+    if (!check_civil(&c, &seconds))
         return -EINVAL;
-    int64_t days = days_from_civil(&c);
-    int seconds = c.hour * 3600 + c.minute * 60 + c.second;
-    struct civil check = civil_from_seconds(days * DAY_SECONDS);
-    if (check.day != c.day || check.weekday != c.weekday) /* 29 February of a common year, too */
+    /* A leap second may be of the next day. */
+    if (civil_from_seconds(seconds - c.second).weekday != c.weekday)
         return -EINVAL;
-    *ret_seconds = days * DAY_SECONDS + seconds;
+    *ret_seconds = seconds;
+    return 0;
+}
+
+static void take_fraction(struct span *rest)
+{
+    size_t len = 1;
+
+    if (rest->len < 2 || rest->data[0] != '.')
+        return;
+    while (len < rest->len && rest->data[len] >= '0' && rest->data[len] <= '9')
+        len++;
+    if (len > 1)
+        *rest = span_skip(*rest, len);
+}
+
+/* How much later than UTC. */
+static bool take_offset(struct span *rest, int *ret_seconds)
+{
+    int hours, minutes;
+
+    if (take(rest, "Z") || take(rest, "z")) {
+        *ret_seconds = 0;
+        return true;
+    }
+    bool west = take(rest, "-");
+    if (!(west || take(rest, "+")) || !take_number(rest, 2, &hours) || !take(rest, ":") ||
+        !take_number(rest, 2, &minutes) || hours > 23 || minutes > 59)
+        return false;
+    *ret_seconds = (west ? -1 : 1) * (hours * 3600 + minutes * 60);
+    return true;
+}
+
+int date_parse_iso(struct span text, int64_t *ret_seconds)
+{
+    struct civil c;
+    int64_t seconds;
+    int offset;
+
+    if (!(take_number(&text, 4, &c.year) && take(&text, "-") && take_number(&text, 2, &c.month) &&
+          take(&text, "-") && take_number(&text, 2, &c.day) &&
+          (take(&text, "T") || take(&text, "t")) && take_time(&text, &c)))
+        return -EINVAL;
+    take_fraction(&text);
+    if (!take_offset(&text, &offset) || text.len > 0 || !check_civil(&c, &seconds))
+        return -EINVAL;
+    *ret_seconds = seconds - offset;
     return 0;
 }

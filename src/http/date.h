@@ -1,4 +1,5 @@
-/* Dates in fields (RFC 9110 section 5.6.7) and in JSON. No locale, no time zone files, no locks. */
+/* Dates in fields (RFC 9110 section 5.6.7), in JSON and in properties of WebDAV. No locale, no time
+ * zone files, no locks. */
 #pragma once
 
 #include "base/span.h"
@@ -17,3 +18,7 @@ struct span date_format_iso(int64_t seconds, uint32_t nanoseconds, char out[DATE
  * has to be the right one. `now` (seconds) decides the century of RFC 850's two-digit years.
  * Returns 0 or -EINVAL. */
 int date_parse_http(struct span text, int64_t now, int64_t *ret_seconds);
+
+/* Parses RFC 3339's format, the one of XML and JSON: 1994-11-06T08:49:37Z, with a fraction of a
+ * second, which is dropped, and perhaps another offset than Z. Returns 0 or -EINVAL. */
+int date_parse_iso(struct span text, int64_t *ret_seconds);

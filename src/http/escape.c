@@ -82,3 +82,41 @@ void escape_json(struct buf *out, struct span text)
         text = span_skip(text, length);
     }
 }
+
+/* Of a character that is UTF-8. */
+static struct span xml_form(struct span character)
+{
+    switch (character.data[0]) {
+    case '&':
+        return SPAN("&amp;");
+    case '<':
+        return SPAN("&lt;");
+    case '>':
+        return SPAN("&gt;");
+    case '"':
+        return SPAN("&quot;");
+    /* As they are, a parser would make a line feed or (in attributes) a blank of these. */
+    case '\t':
+        return SPAN("&#9;");
+    case '\n':
+        return SPAN("&#10;");
+    case '\r':
+        return SPAN("&#13;");
+    default:
+        break;
+    }
+    if ((unsigned char)character.data[0] < ' ' ||
+        /* U+FFFE, U+FFFF */
+        (span_starts_with(character, SPAN("\xef\xbf")) && (unsigned char)character.data[2] >= 0xbe))
+        return REPLACEMENT;
+    return character;
+}
+
+void escape_xml(struct buf *out, struct span text)
+{
+    while (text.len > 0) {
+        size_t length = utf8_length(text);
+        buf_append(out, length == 0 ? REPLACEMENT : xml_form(span_first(text, length)));
+        text = span_skip(text, length == 0 ? 1 : length);
+    }
+}

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "http/body.h"
 #include "http/date.h"
 
 /* --- the response's head --- */
@@ -95,6 +94,24 @@ static int put(struct task *t, struct exchange *x, struct span s)
     return 0;
 }
 
+int exchange_interim(struct task *t, struct exchange *x, int status, struct span fields)
+{
+    char memory[64];
+    struct buf line;
+
+    assert(!x->begun);
+    if (x->request.minor_version == 0)
+        return 0;
+    buf_init_fixed(&line, memory, sizeof(memory));
+    response_status_line(&line, status);
+    int r = buf_failed(&line) ? -ENOBUFS : put(t, x, buf_span(&line));
+    if (r == 0)
+        r = put(t, x, fields);
+    if (r == 0)
+        r = put(t, x, SPAN("\r\n"));
+    return r < 0 ? r : exchange_flush(t, x);
+}
+
 int exchange_begin(struct task *t, struct exchange *x, uint64_t length)
 {
     assert(x->status != 0 && !x->begun);
@@ -124,13 +141,13 @@ int exchange_begin(struct task *t, struct exchange *x, uint64_t length)
 
 /* --- the response's body --- */
 
-static int put_chunk_size(struct task *t, struct exchange *x, size_t len)
+static int put_chunk_size(struct task *t, struct exchange *x, uint64_t len)
 {
     char line[24];
     struct buf b;
 
     buf_init_fixed(&b, line, sizeof(line));
-    buf_printf(&b, "%zx\r\n", len);
+    buf_printf(&b, "%llx\r\n", (unsigned long long)len);
     return put(t, x, buf_span(&b));
 }
 
@@ -142,7 +159,7 @@ int exchange_write(struct task *t, struct exchange *x, struct span piece)
     x->body_sent += piece.len;
     if (x->head_only)
         return 0;
-    if (!x->chunked)
+    if (!x->chunked || x->piece_end != 0)
         return put(t, x, piece);
     int r = put_chunk_size(t, x, piece.len);
     if (r == 0)
@@ -150,8 +167,26 @@ int exchange_write(struct task *t, struct exchange *x, struct span piece)
     return r < 0 ? r : put(t, x, SPAN("\r\n"));
 }
 
+int exchange_begin_piece(struct task *t, struct exchange *x, uint64_t length)
+{
+    assert(x->begun && length > 0 && x->piece_end == 0);
+    x->piece_end = x->body_sent + length;
+    return x->chunked && !x->head_only ? put_chunk_size(t, x, length) : 0;
+}
+
+int exchange_end_piece(struct task *t, struct exchange *x)
+{
+    bool complete = x->body_sent == x->piece_end;
+
+    x->piece_end = 0;
+    if (!complete)
+        return -EIO;
+    return x->chunked && !x->head_only ? put(t, x, SPAN("\r\n")) : 0;
+}
+
 int exchange_end(struct task *t, struct exchange *x)
 {
+    assert(x->piece_end == 0);
     if (x->chunked && !x->head_only)
         return put(t, x, SPAN("0\r\n\r\n"));
     if (!x->head_only && x->body_declared != EXCHANGE_CHUNKED && x->body_sent != x->body_declared)
@@ -171,7 +206,7 @@ bool exchange_rewind(struct exchange *x, struct exchange_mark mark)
     if (x->out)
         x->out->payload = mark.payload;
     x->status = 0;
-    x->body_sent = 0;
+    x->body_sent = x->piece_end = 0;
     x->begun = x->head_only = x->chunked = x->close = false;
     return true;
 }
@@ -234,61 +269,174 @@ static int say_continue(struct task *t, struct exchange *x)
 static void begin_window(struct exchange *x)
 {
     x->pace_end_ms = loop_now_ms(x->conn->server->loop) + LIMIT_RATE_WINDOW_MS;
-    x->pace_bytes = 0;
+    x->pace_from = x->conn->received;
 }
 
-/* Waits for more input, with the same minimum rate as for output. */
-static int read_steadily(struct task *t, struct exchange *x)
+/* Where a body goes to without passing through the connection's input; NULL: nowhere. */
+struct destination {
+    uint8_t *out;
+    size_t len;
+    size_t taken; /* by the last receive */
+};
+
+static ssize_t receive(struct task *t, struct exchange *x, struct destination *to)
+{
+    if (!to)
+        return conn_read(t, x->conn);
+    return conn_receive_body(t, x->conn, to->out, to->len, &to->taken);
+}
+
+/* The peer has ended what it sends, and may still wait for the answer. */
+static int end_early(struct exchange *x)
+{
+    x->close = true;
+    return -EPIPE;
+}
+
+/* Waits for more input, with the same minimum rate as for output. Returns 1 or -errno. */
+static int read_steadily(struct task *t, struct exchange *x, struct destination *to)
 {
     struct loop *loop = x->conn->server->loop;
+    ssize_t r;
 
     /* Nothing may wait unsent while we wait for the peer: it may be waiting for us. */
-    int r = exchange_flush(t, x);
+    r = exchange_flush(t, x);
     if (r < 0)
-        return r;
-    if (x->pace_end_ms == 0)
+        return (int)r;
+    /* The time in which nobody has asked for its bytes is not the peer's. */
+    if (x->pace_end_ms == 0 || loop_now_ms(loop) >= x->pace_end_ms)
         begin_window(x);
     for (;;) {
-        size_t before = conn_pending(x->conn).len;
         task_set_deadline(t, x->pace_end_ms);
-        r = conn_read(t, x->conn);
+        r = receive(t, x, to);
         task_set_deadline(t, TIMER_NEVER);
-        if (r > 0)
-            x->pace_bytes += conn_pending(x->conn).len - before;
         if (r != -ETIMEDOUT && loop_now_ms(loop) < x->pace_end_ms)
             break;
-        if (x->pace_bytes < LIMIT_RATE_BYTES)
+        if (x->conn->received - x->pace_from < LIMIT_RATE_BYTES)
             return -ETIMEDOUT;
         begin_window(x);
+        task_revive(t); /* also where bytes have come together with the end of their time */
         if (r != -ETIMEDOUT)
             break;
-        task_revive(t);
     }
-    return r == 0 ? -ECONNRESET : r;
+    return r > 0 ? 1 : r == 0 ? end_early(x) : (int)r;
+}
+
+/* Whether a piece of a body with a length has come in. */
+static bool take_counted(struct exchange *x, struct span *ret_piece)
+{
+    *ret_piece = conn_pending(x->conn);
+    if (ret_piece->len > x->body_left)
+        ret_piece->len = (size_t)x->body_left;
+    conn_consume(x->conn, ret_piece->len);
+    x->body_left -= ret_piece->len;
+    x->body_done = x->body_left == 0;
+    return ret_piece->len > 0;
+}
+
+/* The same of a chunked one. Returns 1, 0 where there is none, or -EBADMSG. */
+static int take_chunked(struct exchange *x, struct span *ret_piece)
+{
+    size_t consumed;
+
+    do {
+        struct span pending = conn_pending(x->conn);
+        if (pending.len == 0)
+            return 0;
+        int r = chunked_decode(&x->chunks, pending, &consumed, ret_piece);
+        if (r < 0) {
+            x->close = true;
+            return -EBADMSG;
+        }
+        conn_consume(x->conn, consumed);
+        x->body_done = r == 1;
+    } while (ret_piece->len == 0 && !x->body_done);
+    return ret_piece->len > 0;
+}
+
+static int take_piece(struct exchange *x, struct span *ret_piece)
+{
+    return x->request.chunked ? take_chunked(x, ret_piece) : take_counted(x, ret_piece);
+}
+
+static int begin_body(struct task *t, struct exchange *x)
+{
+    int r = say_continue(t, x);
+
+    if (r == 0)
+        consume_head(x);
+    return r;
 }
 
 int exchange_read_body(struct task *t, struct exchange *x, struct span *ret_piece)
 {
-    /* The chunked coding is only consumed to be refused so far: no handler takes a body without a
-     * length. */
-    if (x->body_done || !x->request.has_body)
-        return 0;
-    if (x->request.chunked)
-        return -EOPNOTSUPP;
-    int r = say_continue(t, x);
+    int r = x->body_done ? 0 : begin_body(t, x);
+
+    while (r >= 0 && !x->body_done) {
+        r = take_piece(x, ret_piece);
+        if (r == 0 && !x->body_done)
+            r = read_steadily(t, x, NULL);
+        else if (r != 0)
+            return r;
+    }
+    return r < 0 ? r : 0;
+}
+
+static int fill_counted(struct task *t, struct exchange *x, uint8_t *out, size_t len,
+                        size_t *ret_len)
+{
+    int r = 0;
+
+    while (r >= 0 && *ret_len < len && !x->body_done) {
+        size_t wanted = len - *ret_len;
+        if (wanted > x->body_left)
+            wanted = (size_t)x->body_left;
+        struct destination to = {.out = out + *ret_len, .len = wanted};
+        ssize_t taken = conn_take(x->conn, to.out, to.len);
+        if (taken == 0) {
+            r = read_steadily(t, x, &to);
+            taken = (ssize_t)to.taken;
+        } else if (taken < 0) {
+            r = taken == -EPIPE ? end_early(x) : (int)taken;
+            taken = 0;
+        }
+        *ret_len += (size_t)taken;
+        x->body_left -= (uint64_t)taken;
+        x->body_done = x->body_left == 0;
+    }
+    return r;
+}
+
+static int fill_chunked(struct task *t, struct exchange *x, uint8_t *out, size_t len,
+                        size_t *ret_len)
+{
+    int r = 0;
+
+    while (r >= 0 && *ret_len < len && !x->body_done) {
+        struct span piece = x->chunk_rest;
+        r = piece.len > 0 ? 1 : exchange_read_body(t, x, &piece);
+        if (r <= 0)
+            break;
+        size_t part = piece.len < len - *ret_len ? piece.len : len - *ret_len;
+        memcpy(out + *ret_len, piece.data, part);
+        x->chunk_rest = span_skip(piece, part);
+        *ret_len += part;
+    }
+    return r;
+}
+
+int exchange_fill_body(struct task *t, struct exchange *x, uint8_t *out, size_t len,
+                       size_t *ret_len)
+{
+    *ret_len = 0;
+    int r = x->body_done ? 0 : begin_body(t, x);
     if (r < 0)
         return r;
-    consume_head(x);
-    if (conn_pending(x->conn).len == 0 && (r = read_steadily(t, x)) < 0)
+    r = x->request.chunked ? fill_chunked(t, x, out, len, ret_len)
+                           : fill_counted(t, x, out, len, ret_len);
+    if (r < 0)
         return r;
-    struct span pending = conn_pending(x->conn);
-    if (pending.len > x->body_left)
-        pending.len = x->body_left;
-    conn_consume(x->conn, pending.len);
-    x->body_left -= pending.len;
-    x->body_done = x->body_left == 0;
-    *ret_piece = pending;
-    return 1;
+    return !x->body_done || x->chunk_rest.len > 0;
 }
 
 int exchange_peek_body(struct task *t, struct exchange *x, size_t max, struct span *ret_body)
@@ -300,7 +448,7 @@ int exchange_peek_body(struct task *t, struct exchange *x, size_t max, struct sp
     if (r < 0)
         return r;
     while (conn_pending(x->conn).len < x->head.len + x->request.content_length) {
-        r = read_steadily(t, x);
+        r = read_steadily(t, x, NULL);
         if (r < 0)
             return r;
     }
@@ -327,7 +475,9 @@ static void exchange_reset(struct exchange *x)
     x->scanned = 0;
     x->status = 0;
     x->user[0] = '\0';
-    x->body_left = x->body_declared = x->body_sent = 0;
+    x->body_left = x->body_declared = x->body_sent = x->piece_end = 0;
+    x->chunks = (struct chunked){0};
+    x->chunk_rest = (struct span){0};
     x->pace_end_ms = 0;
     x->consumed = x->body_done = x->continue_sent = false;
     x->begun = x->head_only = x->chunked = x->close = false;
@@ -390,10 +540,10 @@ static int wait_for_head(struct task *t, struct exchange *x)
             continue;
         if (pending.len == 0 && input_empty(&conn->input))
             return 0;
-        /* Nothing may wait unsent while we wait for the peer. */
-        r = exchange_flush(t, x);
-        if (r < 0)
-            return r;
+        /* Nothing may wait unsent while we wait for the peer. Where that fails there is nobody to
+         * answer: what comes next would be taken for the rest of it. */
+        if (exchange_flush(t, x) < 0)
+            return -ECONNRESET;
         if (!waiting)
             task_set_deadline(t, loop_now_ms(conn->server->loop) + LIMIT_HEAD_MS);
         waiting = true;

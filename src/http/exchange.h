@@ -12,6 +12,7 @@
 #pragma once
 
 #include "http/access_log.h"
+#include "http/body.h"
 #include "http/request.h"
 #include "http/response.h"
 #include "net/conn.h"
@@ -52,9 +53,11 @@ struct exchange {
     uint64_t body_left; /* of a Content-Length */
     bool body_done;
     bool continue_sent;
+    struct chunked chunks;  /* of a chunked body */
+    struct span chunk_rest; /* of the last piece: what exchange_fill_body() had no room for */
     uint64_t
-        pace_end_ms;   /* of the window in which the peer must send LIMIT_RATE_BYTES; 0: none yet */
-    size_t pace_bytes; /* in it so far */
+        pace_end_ms; /* of the window in which the peer must send LIMIT_RATE_BYTES; 0: none yet */
+    uint64_t pace_from; /* conn->received at its beginning */
 
     /* the response */
     int status;
@@ -63,7 +66,8 @@ struct exchange {
     bool chunked;
     bool close; /* after this response */
     uint64_t body_declared, body_sent;
-    struct buf fields; /* status line and fields, until the head is complete */
+    uint64_t piece_end; /* of body_sent, within exchange_begin_piece(); else 0 */
+    struct buf fields;  /* status line and fields, until the head is complete */
     struct chunk *out;
     char user[LIMIT_USER_NAME_BYTES + 1]; /* for the log */
 
@@ -79,8 +83,14 @@ enum conn_after http_serve(struct task *t, struct conn *conn);
 
 /* The next piece of the body, decoded, at least one byte; it stays valid until the next call.
  * Answers "Expect: 100-continue" first. Returns 1, 0 at the end of the body, or -errno (-EBADMSG:
- * malformed chunks). */
+ * malformed chunks; -EPIPE: the peer has ended before its body, and can be told so). */
 int exchange_read_body(struct task *t, struct exchange *x, struct span *ret_piece);
+
+/* The next `len` bytes of the body, decoded, into `out`, which has CONN_OUT_SLACK bytes of room
+ * behind them: fewer only at the body's end or an error. `*ret_len` is how many came, also with an
+ * error. Returns 1, 0 when the body has ended, or -errno as above. */
+int exchange_fill_body(struct task *t, struct exchange *x, uint8_t *out, size_t len,
+                       size_t *ret_len);
 
 /* The whole body of at most `max` bytes, without consuming anything: for a form that decides who
  * the request comes from. Returns 0, -E2BIG, or another -errno. */
@@ -94,12 +104,22 @@ void exchange_field(struct exchange *x, struct span name, struct span value);
 /* Several at once, each complete with its end of line. */
 void exchange_fields(struct exchange *x, struct span lines);
 
+/* An interim response (1xx), sent at once, where the peer's version of HTTP has such. `fields` are
+ * complete with their ends of line. Before exchange_begin(). */
+int exchange_interim(struct task *t, struct exchange *x, int status, struct span fields);
+
 /* Completes the head. `length` is that of the body, or EXCHANGE_CHUNKED when it is not known (an
  * HTTP/1.0 peer then gets it until the connection closes). */
 int exchange_begin(struct task *t, struct exchange *x, uint64_t length);
 
 /* Writes a piece of the body. */
 int exchange_write(struct task *t, struct exchange *x, struct span piece);
+
+/* Announces `length` bytes of the body, at least one, for exchange_write() and file_send() to
+ * bring: they are one chunk of the chunked coding, whichever way they go. The latter needs that
+ * where the body's length is not known. -EIO at the end of a piece that is not complete. */
+int exchange_begin_piece(struct task *t, struct exchange *x, uint64_t length);
+int exchange_end_piece(struct task *t, struct exchange *x);
 
 /* Ends the body. A body that is shorter than its length breaks the connection, which is how the
  * peer learns of it. */

@@ -12,6 +12,7 @@ static const struct {
 } reasons[] = {
     {100, "Continue"},
     {101, "Switching Protocols"},
+    {104, "Upload Resumption Supported"},
     {200, "OK"},
     {201, "Created"},
     {202, "Accepted"},
@@ -48,6 +49,7 @@ static const struct {
     {428, "Precondition Required"},
     {429, "Too Many Requests"},
     {431, "Request Header Fields Too Large"},
+    {460, "Checksum Mismatch"}, /* tus */
     {500, "Internal Server Error"},
     {501, "Not Implemented"},
     {502, "Bad Gateway"},

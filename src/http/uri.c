@@ -1,5 +1,7 @@
 #include "http/uri.h"
 
+#include <errno.h>
+
 #include "http/chars.h"
 
 /* Takes one octet or escape from the front of `rest`, which is not empty. -1: a bad escape. */
@@ -92,6 +94,14 @@ void uri_encode_path(struct buf *out, struct span path)
     }
 }
 
+struct span uri_last_segment(struct span path)
+{
+    for (size_t at = path.len; at > 0; at--)
+        if (path.data[at - 1] == '/')
+            return span_skip(path, at);
+    return path;
+}
+
 bool uri_decode_component(struct span raw, bool plus, char *out, size_t capacity,
                           struct span *ret_value)
 {
@@ -115,10 +125,11 @@ static bool decodes_to(struct span raw, struct span text)
     return raw.len == 0;
 }
 
-static bool find_parameter(struct span query, struct span name, struct span *ret_raw)
+/* Takes it, and what is before it, from `*rest`. */
+static bool find_parameter(struct span *rest, struct span name, struct span *ret_raw)
 {
-    while (query.len > 0) {
-        struct span raw = span_split(&query, '&');
+    while (rest->len > 0) {
+        struct span raw = span_split(rest, '&');
         if (decodes_to(span_split(&raw, '='), name)) {
             *ret_raw = raw;
             return true;
@@ -127,12 +138,22 @@ static bool find_parameter(struct span query, struct span name, struct span *ret
     return false;
 }
 
+int uri_query_next(struct span *rest, struct span name, char *out, size_t capacity,
+                   struct span *ret_value)
+{
+    struct span raw;
+
+    if (!find_parameter(rest, name, &raw))
+        return 0;
+    return uri_decode_component(raw, true, out, capacity, ret_value) ? 1 : -EINVAL;
+}
+
 bool uri_query_get(struct span query, struct span name, char *out, size_t capacity,
                    struct span *ret_value)
 {
     struct span raw;
 
-    return find_parameter(query, name, &raw) &&
+    return find_parameter(&query, name, &raw) &&
            uri_decode_component(raw, true, out, capacity, ret_value);
 }
 
@@ -140,5 +161,5 @@ bool uri_query_has(struct span query, struct span name)
 {
     struct span raw;
 
-    return find_parameter(query, name, &raw);
+    return find_parameter(&query, name, &raw);
 }

@@ -26,6 +26,9 @@ int uri_decode_path(struct span raw, char out[LIMIT_PATH_BYTES], struct span *re
  * blank). */
 void uri_encode_path(struct buf *out, struct span path);
 
+/* The last segment of a decoded path; "" for the root. */
+struct span uri_last_segment(struct span path);
+
 /* Decodes one component: %XX, and '+' as a blank if `plus` (application/x-www-form-urlencoded).
  * Returns false on a bad escape, a NUL byte, or where `capacity` bytes do not hold it. */
 bool uri_decode_component(struct span raw, bool plus, char *out, size_t capacity,
@@ -35,6 +38,12 @@ bool uri_decode_component(struct span raw, bool plus, char *out, size_t capacity
  * parameter without '=' has an empty value. False where it is missing or uri_decode_component()
  * refuses the value. */
 bool uri_query_get(struct span query, struct span name, char *out, size_t capacity,
+                   struct span *ret_value);
+
+/* One parameter called `name` after the other: takes it and what is before it from `*rest`, which
+ * is the query at first. Returns 1, 0 (no other), or -EINVAL (uri_decode_component() refuses it).
+ */
+int uri_query_next(struct span *rest, struct span name, char *out, size_t capacity,
                    struct span *ret_value);
 
 bool uri_query_has(struct span query, struct span name);

@@ -2,10 +2,12 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/kernel.h"
@@ -122,8 +124,41 @@ static int choose_ktls(struct boot *boot, const struct config *config)
     }
     if (!ktls_trusted(kernel_version()))
         log_warning("--tls kernel: this kernel may lack corrections that keep files whole on their "
-                    "way through it; 6.12.104 has them.");
+                    "way through it; 6.12.104 and 6.18.45 have them.");
     return 0;
+}
+
+/* Where desktops have what belongs to the user whose files are served. */
+static void find_data_dir(struct boot *boot)
+{
+    bool self = boot->uid == (uint32_t)-1;
+    const char *base = self ? getenv("XDG_DATA_HOME") : NULL;
+    const char *home = self ? getenv("HOME") : NULL;
+    const struct passwd *user;
+    size_t most = sizeof(boot->data_dir);
+    int n = 0;
+
+    if ((!home || *home != '/') && (user = getpwuid(self ? geteuid() : boot->uid)))
+        home = user->pw_dir;
+    if (base && *base == '/')
+        n = snprintf(boot->data_dir, most, "%s", base);
+    else if (home && *home == '/')
+        n = snprintf(boot->data_dir, most, "%s/.local/share", home);
+    if (n < 0 || (size_t)n >= most)
+        boot->data_dir[0] = '\0';
+}
+
+/* Home's part of the state folder, which it opens before it becomes anybody else. Where nothing can
+ * be changed there is nothing to remember. */
+static void find_state_dir(struct boot *boot, const struct config *config)
+{
+    size_t most = sizeof(boot->state_dir);
+
+    if (config->read_only)
+        return;
+    int n = snprintf(boot->state_dir, most, "%s/home", config->state_dir);
+    if (n < 0 || (size_t)n >= most)
+        boot->state_dir[0] = '\0';
 }
 
 int boot_init(struct boot *boot, const struct config *config, uint16_t port)
@@ -135,6 +170,7 @@ int boot_init(struct boot *boot, const struct config *config, uint16_t port)
         .listen_count = (uint32_t)config->listen_count,
         .port = port,
         .read_only = config->read_only,
+        .trash = config->trash && !config->read_only,
         .no_auth = config->no_auth,
         .plain = config->plain,
         .server_field = config->server_field,
@@ -149,6 +185,9 @@ int boot_init(struct boot *boot, const struct config *config, uint16_t port)
     if (strlen(config->dir) >= sizeof(boot->dir))
         return -ENAMETOOLONG;
     memcpy(boot->dir, config->dir, strlen(config->dir) + 1);
+    if (boot->trash)
+        find_data_dir(boot);
+    find_state_dir(boot, config);
     int r = choose_ktls(boot, config);
     return r < 0 ? r : find_covered(boot, config);
 }

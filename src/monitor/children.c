@@ -163,10 +163,11 @@ static _Noreturn void become_child(int binary_fd, int channel_fd, enum child_rol
 {
     static const char *const titles[] = {"fastfile: gate", "fastfile: home", "fastfile: hasher"};
     char *const argv[] = {(char *)(uintptr_t)titles[role], NULL};
-    const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
+    const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGXFSZ};
     sigset_t none;
 
-    /* A terminal sends its signals to all of us; the monitor decides what they mean. */
+    /* A terminal sends its signals to all of us; the monitor decides what they mean. A file that
+     * would be larger than this user may have is an error of the write. */
     for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
         signal(ignored[i], SIG_IGN);
     sigemptyset(&none);

@@ -25,7 +25,7 @@ static int enter_sandbox(void)
     if (r == 0)
         r = identity_limit_capabilities(0);
     if (r == 0)
-        (void)landlock_restrict(-1); /* where the kernel has it */
+        (void)landlock_restrict(NULL, 0, false); /* where the kernel has it */
     if (r == 0)
         r = seccomp_allow_only(&SECCOMP_LIST(hasher_calls), 1);
     return r;

@@ -321,6 +321,7 @@ static int watch_signals(struct monitor *m)
     sigset_t set;
 
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* the log may be a file */
     sigemptyset(&set);
     sigaddset(&set, SIGCHLD);
     sigaddset(&set, SIGHUP);
@@ -464,6 +465,8 @@ static void copy_boot_for_gate(struct monitor *m)
     m->gate_boot = m->home_boot;
     m->gate_boot.uid = m->gate_boot.gid = (uint32_t)-1;
     memset(m->gate_boot.dir, 0, sizeof(m->gate_boot.dir));
+    memset(m->gate_boot.data_dir, 0, sizeof(m->gate_boot.data_dir));
+    memset(m->gate_boot.state_dir, 0, sizeof(m->gate_boot.state_dir));
     memset(m->gate_boot.covered, 0, sizeof(m->gate_boot.covered));
 }
 

@@ -58,6 +58,7 @@ struct boot {
     uint16_t port;            /* of the first address; names the session cookie */
     bool access_log;
     bool read_only;
+    bool trash;
     bool no_auth;
     bool plain;
     bool server_field;
@@ -66,7 +67,8 @@ struct boot {
     ktls_support ktls; /* home: what may be left to the kernel; 0: nothing */
     uint32_t uid, gid; /* home: become these after having mounted; (uint32_t)-1: stay as you are */
     char dir[4096];    /* home */
-    char state_dir[4096]; /* home: its own state folder, "" when there is none */
+    char data_dir[4096];  /* home: where the user's trash is, "" when that is not known */
+    char state_dir[4096]; /* home: where its own state is kept, "" when that is nowhere */
     /* home: folders below dir (with configuration, users file, keys or the monitor's state in them)
      * to be covered by an empty mount, absolute, NUL-separated, ended by an empty one */
     char covered[8 * 1024];

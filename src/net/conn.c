@@ -196,12 +196,12 @@ static void go_idle(struct conn *conn)
         conn_destroy(conn);
 }
 
-/* The handshake's timer runs on. */
 static void wait_for_turn(struct conn *conn)
 {
     struct server *s = conn->server;
 
     conn->state = CONN_STATE_HELLO;
+    timer_set(loop_timers(s->loop), &conn->timer, loop_now_ms(s->loop) + LIMIT_TURN_MS);
     list_remove(&conn->link);
     list_append(&s->hellos, &conn->link);
     loop_later(s->loop, &s->hello_turn);

@@ -39,6 +39,7 @@ struct conn {
     uint32_t requests;
     uint32_t sends;    /* chunks that went out: whether something can still be taken back */
     uint64_t since_ms; /* idle or busy since */
+    uint64_t received; /* bytes, while busy: whether the peer keeps its pace */
     uint64_t token;    /* while parked, else 0 */
     struct io_watch watch;
     struct timer timer;
@@ -92,6 +93,19 @@ int conn_read(struct task *t, struct conn *conn);
 
 /* The same without waiting: whether received records can be opened. Returns 1, 0 or -errno. */
 int conn_open_received(struct conn *conn);
+
+/* What has come in goes to `out`, at most `len` bytes of it, and not by way of conn_pending() where
+ * that can be avoided; `out` has CONN_OUT_SLACK bytes of room behind these `len`, which may be
+ * overwritten. Does not wait. Returns the number of bytes, 0 when nothing is there, -EPIPE at the
+ * end of the stream, or another -errno. */
+enum { CONN_OUT_SLACK = 1 };
+ssize_t conn_take(struct conn *conn, uint8_t *out, size_t len);
+
+/* Waits until more has been received of a body of which at least `len` bytes are to come. Without
+ * TLS it goes straight to `out`. Returns the number of bytes received, 0 at the end of the stream,
+ * -ETIMEDOUT, or another -errno; `*ret_taken` is how many of them are in `out`. */
+ssize_t conn_receive_body(struct task *t, struct conn *conn, uint8_t *out, size_t len,
+                          size_t *ret_taken);
 
 /* An empty chunk for this connection; NULL when memory is short. */
 struct chunk *conn_chunk(struct conn *conn, enum chunk_size size);

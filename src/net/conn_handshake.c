@@ -70,7 +70,7 @@ int conn_handshake(struct task *t, struct conn *conn)
     struct handshake *h;
     struct buf out;
 
-    task_set_deadline(t, conn->since_ms + LIMIT_HANDSHAKE_MS);
+    task_set_deadline(t, loop_now_ms(conn->server->loop) + LIMIT_HANDSHAKE_MS);
     if (input_empty(&conn->input)) { /* no buffer could be lent */
         int received = conn_receive(t, conn);
         if (received <= 0)

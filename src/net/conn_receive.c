@@ -3,6 +3,12 @@
 
 #include <errno.h>
 
+static void take_received(struct conn *conn, size_t len)
+{
+    conn->received += len;
+    input_received(&conn->input, conn->is_tls, len);
+}
+
 int conn_receive(struct task *t, struct conn *conn)
 {
     uint8_t *memory;
@@ -16,29 +22,32 @@ int conn_receive(struct task *t, struct conn *conn)
         return r;
     ssize_t received = io_recv(t, conn->fd, memory, room);
     if (received > 0)
-        input_received(&conn->input, conn->is_tls, (size_t)received);
+        take_received(conn, (size_t)received);
     return (int)received;
 }
 
-/* Opens one record. Returns 1 when it brought data, 0 when more bytes are needed, -EAGAIN when the
- * next record has to be looked at, -EPIPE at close_notify, or another -errno. */
-static int open_record(struct conn *conn)
+/* Opens one record, to `out` if its payload fits there. Returns the length of the data that it
+ * brought, 0 when more bytes are needed, -EAGAIN when the next record has to be looked at, -EPIPE
+ * at close_notify, or another -errno. */
+static int open_record(struct conn *conn, uint8_t *out, size_t room, bool *ret_in_out)
 {
     struct session_event event;
     struct input *in = &conn->input;
 
-    int r =
-        session_open(&conn->session, in->memory + in->sealed, in->sealed_end - in->sealed, &event);
+    int r = session_open_to(&conn->session, in->memory + in->sealed, in->sealed_end - in->sealed,
+                            out, room, &event);
     if (r == 0)
         return 0;
     if (r < 0) {
         conn_say_alert(conn, TLS_ALERT_LEVEL_FATAL, (uint8_t)-r);
         return -EPROTO;
     }
-    input_opened(in, (size_t)r, event.kind == SESSION_DATA ? event.data : (struct span){0});
+    bool has_data = event.kind == SESSION_DATA;
+    *ret_in_out = has_data && (const uint8_t *)event.data.data == out;
+    input_opened(in, (size_t)r, has_data && !*ret_in_out ? event.data : (struct span){0});
     switch (event.kind) {
     case SESSION_DATA:
-        return 1;
+        return (int)event.data.len;
     case SESSION_CLOSED:
         return -EPIPE;
     case SESSION_ALERT:
@@ -50,15 +59,25 @@ static int open_record(struct conn *conn)
     return -EAGAIN;
 }
 
-int conn_open_received(struct conn *conn)
+/* As open_record(), with 0 where nothing has been received any more. */
+static int open_next(struct conn *conn, uint8_t *out, size_t room, bool *ret_in_out)
 {
     int r = 0;
 
     if (!conn->is_tls)
         return 0;
-    while (conn->input.sealed < conn->input.sealed_end && (r = open_record(conn)) == -EAGAIN)
+    while (conn->input.sealed < conn->input.sealed_end &&
+           (r = open_record(conn, out, room, ret_in_out)) == -EAGAIN)
         continue;
     return r == -EAGAIN ? 0 : r;
+}
+
+int conn_open_received(struct conn *conn)
+{
+    bool in_out;
+    int r = open_next(conn, NULL, 0, &in_out);
+
+    return r > 0 ? 1 : r;
 }
 
 int conn_read(struct task *t, struct conn *conn)
@@ -73,4 +92,56 @@ int conn_read(struct task *t, struct conn *conn)
         if (!conn->is_tls)
             return 1;
     }
+}
+
+static size_t take_pending(struct conn *conn, uint8_t *out, size_t len)
+{
+    struct span pending = conn_pending(conn);
+
+    if (len > pending.len)
+        len = pending.len;
+    if (len > 0)
+        memcpy(out, pending.data, len);
+    conn_consume(conn, len);
+    return len;
+}
+
+ssize_t conn_take(struct conn *conn, uint8_t *out, size_t len)
+{
+    size_t taken = take_pending(conn, out, len);
+    /* TLS 1.3 has the type of a record behind its payload. */
+    size_t slack = conn->session.rx.keys.version == TLS_VERSION_1_3 ? CONN_OUT_SLACK : 0;
+
+    while (taken < len && conn->is_tls) {
+        bool in_out;
+        int r = open_next(conn, out + taken, len - taken + slack, &in_out);
+        if (r <= 0)
+            return taken > 0 ? (ssize_t)taken : r;
+        taken += in_out ? (size_t)r : take_pending(conn, out + taken, len - taken);
+    }
+    return (ssize_t)taken;
+}
+
+ssize_t conn_receive_body(struct task *t, struct conn *conn, uint8_t *out, size_t len,
+                          size_t *ret_taken)
+{
+    *ret_taken = 0;
+    ssize_t r = conn_set_nonblocking(conn, false);
+    if (r < 0)
+        return r;
+    if (!conn->is_tls) {
+        r = io_recv(t, conn->fd, out, len);
+        if (r > 0)
+            *ret_taken = (size_t)r;
+        conn->received += *ret_taken;
+        return r;
+    }
+    uint8_t *memory;
+    size_t room, there = conn->input.sealed_end - conn->input.sealed;
+    r = input_make_bulk_room(&conn->input, true, len > there ? len - there : 0, &memory, &room);
+    if (r == 0)
+        r = io_recv(t, conn->fd, memory, room);
+    if (r > 0)
+        take_received(conn, (size_t)r);
+    return r;
 }

@@ -80,6 +80,7 @@ static int send_steadily(struct task *t, struct conn *conn, const uint8_t *data,
     if (ret_slow)
         *ret_slow = sends > 1 && loop_now_ms(conn->server->loop) - begun_ms >= CONN_SLOW_MS;
     task_set_deadline(t, TIMER_NEVER);
+    task_revive(t); /* the last bytes may have gone together with the end of their time */
     return 0;
 }
 
@@ -218,6 +219,8 @@ int conn_send_file(struct task *t, struct conn *conn, int fd, uint64_t offset, s
     if (r == 0)
         r = send_file_steadily(t, conn, fd, offset, len);
     task_set_deadline(t, TIMER_NEVER);
+    if (r == 0)
+        task_revive(t);
     if (conn->kernel_tx)
         count_records(conn, len);
     return r;

@@ -32,20 +32,31 @@ static void move_to_front(struct input *in)
     in->sealed_end = plain_len + sealed_len;
 }
 
-/* `first`: how much memory an input gets that has none. */
-static int reserve(struct input *in, size_t len, size_t first)
+/* What may be used of the memory: all that a long body needed is too much for a hand-over. */
+static uint32_t usable(const struct input *in, size_t max)
 {
-    if (in->memory && in->capacity - in->sealed_end >= len)
+    return in->capacity < max ? in->capacity : (uint32_t)max;
+}
+
+static bool has_room(const struct input *in, size_t len, size_t max)
+{
+    return in->memory && in->sealed_end + len <= usable(in, max);
+}
+
+/* `first`: how much memory an input gets that has none. */
+static int reserve(struct input *in, size_t len, size_t first, size_t max)
+{
+    if (has_room(in, len, max))
         return 0;
     if (in->memory)
         move_to_front(in);
-    if (in->memory && in->capacity - in->sealed_end >= len)
+    if (has_room(in, len, max))
         return 0;
     size_t capacity = in->capacity ? in->capacity : first;
     while (capacity < in->sealed_end + len)
         capacity *= 2;
-    if (capacity > INPUT_MAX_BYTES)
-        capacity = INPUT_MAX_BYTES;
+    if (capacity > max)
+        capacity = max;
     if (capacity < in->sealed_end + len)
         return -ENOBUFS;
     uint8_t *memory = realloc(in->memory, capacity);
@@ -70,13 +81,32 @@ int input_make_room(struct input *in, bool is_tls, uint8_t **ret_data, size_t *r
     } else if (in->capacity > 0 && in->sealed_end - in->plain >= in->capacity / 2) {
         wanted = in->capacity / 2;
     }
-    int r = reserve(in, wanted, INPUT_FIRST_BYTES);
+    int r = reserve(in, wanted, INPUT_FIRST_BYTES, INPUT_MAX_BYTES);
     if (r == -ENOBUFS)
-        r = reserve(in, 1, INPUT_FIRST_BYTES);
+        r = reserve(in, 1, INPUT_FIRST_BYTES, INPUT_MAX_BYTES);
+    if (r < 0)
+        return r;
+    *ret_data = in->memory + in->sealed_end;
+    *ret_len = usable(in, INPUT_MAX_BYTES) - in->sealed_end;
+    return 0;
+}
+
+int input_make_bulk_room(struct input *in, bool is_tls, size_t left, uint8_t **ret_data,
+                         size_t *ret_len)
+{
+    if (left <= INPUT_MAX_BYTES)
+        return input_make_room(in, is_tls, ret_data, ret_len);
+    /* From the front, in one piece. */
+    if (in->memory)
+        move_to_front(in);
+    size_t wanted = INPUT_BULK_BYTES - in->sealed_end;
+    int r = reserve(in, wanted < left ? wanted : left, INPUT_FIRST_BYTES, INPUT_BULK_BYTES);
     if (r < 0)
         return r;
     *ret_data = in->memory + in->sealed_end;
     *ret_len = in->capacity - in->sealed_end;
+    if (*ret_len > left)
+        *ret_len = left;
     return 0;
 }
 
@@ -92,7 +122,7 @@ int input_append(struct input *in, bool is_tls, struct span bytes)
 {
     if (bytes.len == 0)
         return 0;
-    int r = reserve(in, bytes.len, INPUT_SMALL_BYTES);
+    int r = reserve(in, bytes.len, INPUT_SMALL_BYTES, INPUT_MAX_BYTES);
     if (r < 0)
         return r;
     memcpy(in->memory + in->sealed_end, bytes.data, bytes.len);

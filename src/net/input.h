@@ -24,6 +24,8 @@ enum {
     INPUT_SMALL_BYTES = 1000,
     /* A request head, a login form behind it, and a whole record to be opened. */
     INPUT_MAX_BYTES = LIMIT_HEAD_BYTES + LIMIT_FORM_BYTES + TLS_RECORD_MAX + 1024,
+    /* For the sealed bytes of a long body: a system call for sixteen records. */
+    INPUT_BULK_BYTES = 17 * TLS_RECORD_MAX,
 };
 
 static inline struct span input_plain(const struct input *in)
@@ -51,6 +53,12 @@ void input_rest(struct input *in);
  * memory when that is not enough. Returns 0, -ENOBUFS when it is full, or -ENOMEM. `is_tls` decides
  * whether received bytes are sealed or plain. */
 int input_make_room(struct input *in, bool is_tls, uint8_t **ret_data, size_t *ret_len);
+
+/* The same for a body of which at least `left` more bytes are to be received: up to
+ * INPUT_BULK_BYTES of memory, and never more room than `left`, so that nothing but the body comes
+ * in. */
+int input_make_bulk_room(struct input *in, bool is_tls, size_t left, uint8_t **ret_data,
+                         size_t *ret_len);
 
 /* `len` bytes were received into that room. */
 void input_received(struct input *in, bool is_tls, size_t len);

@@ -1,5 +1,5 @@
 /* What lies behind io.h: the operations a backend must know, and how it reports their end.
- * For src/rt only. */
+ * For src/rt only, and for tests that bring a backend of their own (io_sim.h). */
 #pragma once
 
 #include "base/list.h"
@@ -103,3 +103,8 @@ bool task_trim_stacks(struct loop *loop);
 /* offload.c: the loop's end of the helper threads. */
 int offload_port_create(struct loop *loop, struct offload_port **ret_port);
 void offload_port_destroy(struct offload_port *port);
+
+/* For a pool without threads: does the first work that waits in a lane on this thread, and returns
+ * whether there was any; whether any waits. */
+bool offload_run_one(struct offload_pool *pool, enum offload_lane lane);
+bool offload_is_waiting(struct offload_pool *pool, enum offload_lane lane);

@@ -53,11 +53,16 @@ __attribute__((noinline)) static void op_start(struct task *t, struct io_op *op,
         list_append(&t->operations, &op->link);
 }
 
+bool io_was_interrupted(int result)
+{
+    return result == -ECANCELED || result == -EINTR;
+}
+
 int io_await(struct task *t, struct io_op *op)
 {
     while (!op->done)
         task_suspend(t);
-    if (op->result == -ECANCELED && t->cancelled)
+    if (t->cancelled && io_was_interrupted(op->result))
         return t->cancelled;
     return op->result;
 }
@@ -65,9 +70,13 @@ int io_await(struct task *t, struct io_op *op)
 static int run(struct task *t, const struct io_request *request)
 {
     struct io_op op;
+    int r;
 
-    op_start(t, &op, request);
-    return io_await(t, &op);
+    do {
+        op_start(t, &op, request);
+        r = io_await(t, &op);
+    } while (r == -EINTR);
+    return r;
 }
 
 ssize_t io_recv(struct task *t, int fd, void *data, size_t len)
@@ -100,9 +109,13 @@ ssize_t io_readv(struct task *t, enum offload_lane lane, int fd, const struct io
                  unsigned count, uint64_t offset)
 {
     struct io_op op;
+    int r;
 
-    io_readv_start(t, &op, lane, fd, iov, count, offset);
-    return io_await(t, &op);
+    do {
+        io_readv_start(t, &op, lane, fd, iov, count, offset);
+        r = io_await(t, &op);
+    } while (r == -EINTR);
+    return r;
 }
 
 void io_readv_start(struct task *t, struct io_op *op, enum offload_lane lane, int fd,
@@ -118,6 +131,15 @@ ssize_t io_write(struct task *t, int fd, const void *data, size_t len, uint64_t 
 {
     return run(t, &(struct io_request){
                       .kind = IO_WRITE, .fd = fd, .data = data, .len = len, .offset = offset});
+}
+
+void io_write_start(struct task *t, struct io_op *op, enum offload_lane lane, int fd,
+                    const void *data, size_t len, uint64_t offset)
+{
+    op_start(
+        t, op,
+        &(struct io_request){
+            .kind = IO_WRITE, .lane = lane, .fd = fd, .data = data, .len = len, .offset = offset});
 }
 
 int io_poll(struct task *t, int fd, short events)

@@ -68,8 +68,18 @@ struct io_op {
 void io_readv_start(struct task *t, struct io_op *op, enum offload_lane lane, int fd,
                     const struct iovec *iov, unsigned count, uint64_t offset);
 
+/* Starts a pwrite(2); the same. It may write less than asked. `lane` as for io_readv(). */
+void io_write_start(struct task *t, struct io_op *op, enum offload_lane lane, int fd,
+                    const void *data, size_t len, uint64_t offset);
+
 /* Waits for a started operation and returns its result. Every started operation is awaited. */
 int io_await(struct task *t, struct io_op *op);
+
+/* Whether that says that the operation was broken off before it did anything: -ECANCELED, or
+ * -EINTR, which is also what the kernel says of a read or write that it cancels while it waits. On
+ * a task that is not cancelled the operation can be started again; all calls above that suspend do
+ * that with -EINTR. */
+bool io_was_interrupted(int result);
 
 /* --- watches: operations that belong to no task --- */
 

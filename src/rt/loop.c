@@ -21,7 +21,9 @@ int loop_create(const struct loop_options *options, struct loop **ret_loop)
 
     if (!loop)
         return -ENOMEM;
-    loop->backend = options->io == LOOP_IO_EPOLL ? &io_epoll_backend : &io_uring_backend;
+    loop->backend = options->backend               ? options->backend
+                    : options->io == LOOP_IO_EPOLL ? &io_epoll_backend
+                                                   : &io_uring_backend;
     loop->now_ms = clock_ms();
     list_init(&loop->later);
     slot_table_init(&loop->slots);

@@ -12,6 +12,7 @@
 #include "base/list.h"
 #include "rt/timer.h"
 
+struct io_backend;
 struct loop;
 struct offload_pool;
 
@@ -20,9 +21,10 @@ enum loop_io { LOOP_IO_URING, LOOP_IO_EPOLL };
 
 struct loop_options {
     enum loop_io io;
-    unsigned entries;         /* submission queue size; 0: 512 */
-    unsigned recv_buffers;    /* buffers for io_watch_recv(), a power of two; 0: none */
-    size_t recv_buffer_bytes; /* size of each */
+    const struct io_backend *backend; /* NULL: what `io` says; a test may have one of its own */
+    unsigned entries;                 /* submission queue size; 0: 512 */
+    unsigned recv_buffers;            /* buffers for io_watch_recv(), a power of two; 0: none */
+    size_t recv_buffer_bytes;         /* size of each */
     /* NULL: offload() is not used on this loop, and with epoll no io_readv() and io_write(). */
     struct offload_pool *offload;
 };

@@ -48,6 +48,26 @@ static void finish(struct offload_work *work)
     pthread_mutex_unlock(&port->mutex);
 }
 
+/* Does the first work in the queue; false when there is none. The mutex is held, but not
+ * meanwhile. */
+static bool run_first(struct lane *lane)
+{
+    struct list *node = list_pop_first(&lane->queue);
+
+    if (!node)
+        return false;
+    pthread_mutex_unlock(&lane->pool->mutex);
+    struct offload_work *work = container_of(node, struct offload_work, link);
+    bool somebody_waits = work->finished != NULL;
+    int result = work->fn(work->arg);
+    if (somebody_waits) {
+        work->result = result;
+        finish(work);
+    }
+    pthread_mutex_lock(&lane->pool->mutex);
+    return true;
+}
+
 static void *helper_main(void *arg)
 {
     struct lane *lane = arg;
@@ -55,30 +75,36 @@ static void *helper_main(void *arg)
 
     pthread_mutex_lock(&pool->mutex);
     for (;;) {
-        struct list *node = list_pop_first(&lane->queue);
-        if (!node) {
-            if (pool->ending)
-                break;
-            pthread_cond_wait(&lane->more, &pool->mutex);
+        if (run_first(lane))
             continue;
-        }
-        pthread_mutex_unlock(&pool->mutex);
-        struct offload_work *work = container_of(node, struct offload_work, link);
-        bool somebody_waits = work->finished != NULL;
-        int result = work->fn(work->arg);
-        if (somebody_waits) {
-            work->result = result;
-            finish(work);
-        }
-        pthread_mutex_lock(&pool->mutex);
+        if (pool->ending)
+            break;
+        pthread_cond_wait(&lane->more, &pool->mutex);
     }
     pthread_mutex_unlock(&pool->mutex);
     return NULL;
 }
 
+bool offload_run_one(struct offload_pool *pool, enum offload_lane lane)
+{
+    pthread_mutex_lock(&pool->mutex);
+    bool ran = run_first(&pool->lanes[lane]);
+    pthread_mutex_unlock(&pool->mutex);
+    return ran;
+}
+
+bool offload_is_waiting(struct offload_pool *pool, enum offload_lane lane)
+{
+    pthread_mutex_lock(&pool->mutex);
+    bool waiting = !list_empty(&pool->lanes[lane].queue);
+    pthread_mutex_unlock(&pool->mutex);
+    return waiting;
+}
+
 int offload_pool_create(unsigned fast, unsigned slow, struct offload_pool **ret_pool)
 {
-    struct offload_pool *pool = calloc(1, sizeof(*pool) + (fast + slow) * sizeof(pthread_t));
+    unsigned threads = fast + (OFFLOAD_LANES - 1) * slow;
+    struct offload_pool *pool = calloc(1, sizeof(*pool) + threads * sizeof(pthread_t));
     sigset_t all, before;
 
     if (!pool)
@@ -92,8 +118,10 @@ int offload_pool_create(unsigned fast, unsigned slow, struct offload_pool **ret_
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int r = 0;
-    while (pool->threads < fast + slow && r == 0) {
-        struct lane *lane = &pool->lanes[pool->threads < fast ? OFFLOAD_FAST : OFFLOAD_SLOW];
+    while (pool->threads < threads && r == 0) {
+        unsigned n = pool->threads;
+        struct lane *lane =
+            &pool->lanes[n < fast ? OFFLOAD_FAST : OFFLOAD_SYNC + (n - fast) / slow];
         r = pthread_create(&pool->ids[pool->threads], NULL, helper_main, lane);
         pool->threads += r == 0;
     }
@@ -186,28 +214,39 @@ void offload_start(struct loop *loop, struct offload_work *work)
 
 /* --- a task that waits --- */
 
-struct waiting {
-    struct offload_work work;
-    struct task *task;
-    bool done;
-};
-
-static void resume(struct offload_work *work)
+static void finished(struct offload_work *work)
 {
-    struct waiting *w = container_of(work, struct waiting, work);
+    struct offload_aside *aside = container_of(work, struct offload_aside, work);
 
-    w->done = true;
-    task_resume(w->task);
+    aside->done = true;
+    if (aside->waiting)
+        task_resume(aside->waiting);
+}
+
+void offload_begin(struct task *t, struct offload_aside *aside, enum offload_lane lane,
+                   int (*fn)(void *arg), void *arg)
+{
+    *aside = (struct offload_aside){.work = {lane, .fn = fn, .arg = arg, .finished = finished}};
+    offload_start(t->loop, &aside->work);
+}
+
+int offload_await(struct task *t, struct offload_aside *aside)
+{
+    aside->waiting = t;
+    while (!aside->done)
+        task_suspend(t);
+    return aside->work.result;
 }
 
 int offload(struct task *t, enum offload_lane lane, int (*fn)(void *arg), void *arg)
 {
-    struct waiting w = {.work = {lane, .fn = fn, .arg = arg, .finished = resume}, .task = t};
+    return t->cancelled ? t->cancelled : offload_always(t, lane, fn, arg);
+}
 
-    if (t->cancelled)
-        return t->cancelled;
-    offload_start(t->loop, &w.work);
-    while (!w.done)
-        task_suspend(t);
-    return w.work.result;
+int offload_always(struct task *t, enum offload_lane lane, int (*fn)(void *arg), void *arg)
+{
+    struct offload_aside aside;
+
+    offload_begin(t, &aside, lane, fn, arg);
+    return offload_await(t, &aside);
 }

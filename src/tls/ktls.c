@@ -132,8 +132,16 @@ int ktls_send_control(int fd, uint8_t type, const void *data, size_t len)
 
 bool ktls_trusted(unsigned version)
 {
-    /* 6.12.55, .92, .95 and .104 correct splicing and sending files into it. */
-    return version >= 6012104 && version < 6013000;
+    /* Splicing and sending files into it was corrected by 6.12.55, .75, .82, .92, .95 and .104; in
+     * the other line by 6.18.0, .16, .23, .34, .38 and .45. */
+    static const struct {
+        unsigned first, line_end;
+    } lines[] = {{6012104, 6013000}, {6018045, 6019000}};
+
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+        if (version >= lines[i].first && version < lines[i].line_end)
+            return true;
+    return false;
 }
 
 /* Both ends of a TCP connection to ourselves. Returns 0 or -errno. */

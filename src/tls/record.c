@@ -100,14 +100,15 @@ static void aead_input_make(const struct tls_keys *k, const uint8_t *record, siz
     }
 }
 
-/* Sets nonce and AAD and transforms `len` bytes in place; the tag is left to the caller. */
-static bool aead_run(EVP_CIPHER_CTX *ctx, const struct aead_input *in, uint8_t *data, size_t len)
+/* Sets nonce and AAD and transforms `len` bytes, in place or not; the tag is left to the caller. */
+static bool aead_run(EVP_CIPHER_CTX *ctx, const struct aead_input *in, uint8_t *out,
+                     const uint8_t *data, size_t len)
 {
     int n;
 
     return EVP_CipherInit_ex(ctx, NULL, NULL, NULL, in->nonce, -1) == 1 &&
            EVP_CipherUpdate(ctx, NULL, &n, in->aad, in->aad_len) == 1 &&
-           EVP_CipherUpdate(ctx, data, &n, data, (int)len) == 1;
+           EVP_CipherUpdate(ctx, out, &n, data, (int)len) == 1;
 }
 
 int record_seal(struct tls_direction *tx, uint8_t type, uint8_t *record, size_t payload_len)
@@ -137,7 +138,7 @@ int record_seal(struct tls_direction *tx, uint8_t type, uint8_t *record, size_t 
         put_u64(record + TLS_RECORD_HEADER, tx->keys.sequence);
 
     aead_input_make(&tx->keys, record, payload_len, &in);
-    if (!aead_run(tx->aead, &in, payload, (size_t)(tag - payload)) ||
+    if (!aead_run(tx->aead, &in, payload, payload, (size_t)(tag - payload)) ||
         EVP_CipherFinal_ex(tx->aead, tag, &n) != 1 ||
         EVP_CIPHER_CTX_ctrl(tx->aead, EVP_CTRL_AEAD_GET_TAG, TLS_TAG_SIZE, tag) != 1)
         return -EIO;
@@ -189,6 +190,12 @@ static int inner_parse(struct tls_record *rec)
 
 int record_open(struct tls_direction *rx, uint8_t *data, size_t len, struct tls_record *ret)
 {
+    return record_open_to(rx, data, len, NULL, 0, ret);
+}
+
+int record_open_to(struct tls_direction *rx, uint8_t *data, size_t len, uint8_t *out, size_t room,
+                   struct tls_record *ret)
+{
     size_t body, overhead = record_prefix(rx) - TLS_RECORD_HEADER + TLS_TAG_SIZE;
     struct aead_input in;
     int payload_len, n;
@@ -204,12 +211,13 @@ int record_open(struct tls_direction *rx, uint8_t *data, size_t len, struct tls_
     if (rx->keys.sequence == UINT64_MAX || aead_wake(rx, 0) < 0)
         return -TLS_ALERT_INTERNAL_ERROR;
 
-    *ret = (struct tls_record){data[0], data + record_prefix(rx), (size_t)payload_len};
+    uint8_t *sealed = data + record_prefix(rx), *tag = sealed + payload_len;
+    bool fits = out && (size_t)payload_len <= room;
+    *ret = (struct tls_record){data[0], fits ? out : sealed, (size_t)payload_len};
     aead_input_make(&rx->keys, data, ret->payload_len, &in);
-    if (!aead_run(rx->aead, &in, ret->payload, ret->payload_len) ||
-        EVP_CIPHER_CTX_ctrl(rx->aead, EVP_CTRL_AEAD_SET_TAG, TLS_TAG_SIZE,
-                            ret->payload + ret->payload_len) != 1 ||
-        EVP_CipherFinal_ex(rx->aead, ret->payload + ret->payload_len, &n) != 1)
+    if (!aead_run(rx->aead, &in, ret->payload, sealed, ret->payload_len) ||
+        EVP_CIPHER_CTX_ctrl(rx->aead, EVP_CTRL_AEAD_SET_TAG, TLS_TAG_SIZE, tag) != 1 ||
+        EVP_CipherFinal_ex(rx->aead, tag, &n) != 1)
         return -TLS_ALERT_BAD_RECORD_MAC;
     rx->keys.sequence++;
 

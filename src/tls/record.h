@@ -95,5 +95,11 @@ int record_seal(struct tls_direction *tx, uint8_t type, uint8_t *record, size_t 
  * `data`. */
 int record_open(struct tls_direction *rx, uint8_t *data, size_t len, struct tls_record *ret);
 
+/* The same, and the payload is written to `out`, which does not overlap `data`, if all that the
+ * record holds, with TLS 1.3's type and padding, fits in its `room`; else it stays in place. After
+ * an alert what is in `out` means nothing. */
+int record_open_to(struct tls_direction *rx, uint8_t *data, size_t len, uint8_t *out, size_t room,
+                   struct tls_record *ret);
+
 /* Frees the cipher context; the next record makes a new one. */
 void tls_direction_rest(struct tls_direction *d);

@@ -106,6 +106,12 @@ static int take_handshake(struct tls_session *s, const struct tls_record *rec,
 
 int session_open(struct tls_session *s, uint8_t *data, size_t len, struct session_event *ret)
 {
+    return session_open_to(s, data, len, NULL, 0, ret);
+}
+
+int session_open_to(struct tls_session *s, uint8_t *data, size_t len, uint8_t *out, size_t room,
+                    struct session_event *ret)
+{
     struct tls_record rec;
     int n, r;
 
@@ -114,7 +120,7 @@ int session_open(struct tls_session *s, uint8_t *data, size_t len, struct sessio
         ret->kind = SESSION_CLOSED;
         return len > INT_MAX ? INT_MAX : (int)len;
     }
-    n = record_open(&s->rx, data, len, &rec);
+    n = record_open_to(&s->rx, data, len, out, room, &rec);
     if (n <= 0)
         return n;
     if (rec.payload_len > s->max_fragment) /* RFC 6066 section 4 */

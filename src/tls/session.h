@@ -41,7 +41,7 @@ enum session_kind {
 struct session_event {
     enum session_kind kind;
     uint8_t alert;
-    struct span data; /* inside the bytes given to session_open() */
+    struct span data; /* inside the bytes given to session_open(), or at the start of `out` */
 };
 
 /* `max_fragment` 0 means TLS_PLAINTEXT_MAX. Copies the keys. Returns 0, or -EINVAL for keys that
@@ -52,6 +52,10 @@ int session_init(struct tls_session *s, const struct tls_keys *rx, const struct 
 /* Opens the first record of `data` in place. Returns the bytes consumed (> 0), 0 when more bytes
  * are needed, or a negated enum tls_alert: send it with session_alert() and close. */
 int session_open(struct tls_session *s, uint8_t *data, size_t len, struct session_event *ret);
+
+/* The same, with the payload in `out` where it fits: as record_open_to(). */
+int session_open_to(struct tls_session *s, uint8_t *data, size_t len, uint8_t *out, size_t room,
+                    struct session_event *ret);
 
 /* TLS 1.3: writes a sealed KeyUpdate (RFC 8446 section 4.6.3) to `out` and moves tx to the next
  * keys. With `request` the peer is asked to do the same. Returns the length, at most

@@ -36,7 +36,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size == 0)
         return 0;
     struct span rest = span_skip(span_of(data, size), 1);
-    struct validators v = {.exists = data[0] & 64, .mtime = mtime, .now = mtime + (data[0] >> 7)};
+    struct validators v = {.exists = data[0] & 64,
+                           .mtime = mtime,
+                           .now = mtime + (data[0] >> 7),
+                           .even = data[0] & 32};
     v.etag = next_field(&rest);
     r.method = (enum http_method)(data[0] & 15) % (METHOD_UNLOCK + 1);
     r.if_match = next_field(&rest);

@@ -22,6 +22,7 @@ static void check_seconds(int64_t seconds)
     date_format_iso(seconds, (uint32_t)seconds, iso);
     assert(iso[4] == '-' && iso[10] == 'T' && iso[23] == 'Z');
     assert(memcmp(text + 17, iso + 11, 8) == 0 && memcmp(text + 12, iso, 4) == 0);
+    assert(date_parse_iso(span_of(iso, sizeof(iso)), &parsed) == 0 && parsed == nearest);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -34,6 +35,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         assert(seconds >= year_0 && seconds <= year_10000);
         check_seconds(seconds);
     }
+    error = date_parse_iso(span_of(data, size), &seconds);
+    assert(error == 0 || error == -EINVAL);
+    if (error == 0)
+        check_seconds(seconds);
     if (size >= sizeof(seconds)) {
         memcpy(&seconds, data, sizeof(seconds));
         check_seconds(seconds);

@@ -2,6 +2,7 @@
 #include "assert_span.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "http/conditional.h"
 #include "http/date.h"
@@ -62,6 +63,58 @@ static void the_three_formats_are_parsed(void **state)
         assert_int_equal(date_parse_http(span_str(cases[i].text), now_2026, &seconds), 0);
         assert_true(seconds == cases[i].seconds);
     }
+}
+
+static void dates_of_xml_are_parsed(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int64_t seconds;
+    } cases[] = {
+        {"1994-11-06T08:49:37Z", 784111777},
+        {"1994-11-06t08:49:37z", 784111777},
+        {"1994-11-06T08:49:37.999Z", 784111777},
+        {"1994-11-06T09:49:37+01:00", 784111777},
+        {"1994-11-05T23:19:37.5-09:30", 784111777},
+        {"1970-01-01T00:00:00Z", 0},
+        {"1969-12-31T23:59:59Z", -1},
+        {"2016-12-31T23:59:60Z", 1483228800},
+        {"2000-02-29T00:00:00Z", 951782400},
+    };
+    static const char *const others[] = {
+        "",
+        "1994-11-06",
+        "1994-11-06T08:49:37",
+        "1994-11-06 08:49:37Z",
+        "1994-11-06T08:49Z",
+        "1994-11-06T08:49:37.Z",
+        "1994-11-06T08:49:37.1.2Z",
+        "1994-11-06T08:49:37Z ",
+        " 1994-11-06T08:49:37Z",
+        "94-11-06T08:49:37Z",
+        "1994-00-06T08:49:37Z",
+        "1994-13-06T08:49:37Z",
+        "1994-11-00T08:49:37Z",
+        "1994-11-31T08:49:37Z",
+        "2023-02-29T00:00:00Z",
+        "1994-11-06T24:00:00Z",
+        "1994-11-06T08:60:00Z",
+        "1994-11-06T08:49:61Z",
+        "1994-11-06T08:49:37+1:00",
+        "1994-11-06T08:49:37+01",
+        "1994-11-06T08:49:37+24:00",
+        "1994-11-06T08:49:37+01:60",
+        "+994-11-06T08:49:37Z",
+    };
+    int64_t seconds = -2;
+
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        assert_int_equal(date_parse_iso(span_str(cases[i].text), &seconds), 0);
+        assert_true(seconds == cases[i].seconds);
+    }
+    for (size_t i = 0; i < COUNT(others); i++)
+        assert_int_equal(date_parse_iso(span_str(others[i]), &seconds), -EINVAL);
 }
 
 static void everything_else_is_no_date(void **state)
@@ -250,7 +303,7 @@ static void preconditions_of_a_file_with_a_strong_tag(void **state)
     };
 
     assert_preconditions(cases, COUNT(cases),
-                         (struct validators){true, SPAN("\"a\""), nov_6_1994, now_2026});
+                         (struct validators){true, SPAN("\"a\""), nov_6_1994, now_2026, false});
 }
 
 static void a_weak_tag_never_satisfies_if_match(void **state)
@@ -263,7 +316,7 @@ static void a_weak_tag_never_satisfies_if_match(void **state)
     };
 
     assert_preconditions(cases, COUNT(cases),
-                         (struct validators){true, SPAN("W/\"a\""), nov_6_1994, now_2026});
+                         (struct validators){true, SPAN("W/\"a\""), nov_6_1994, now_2026, false});
 }
 
 static void preconditions_of_a_file_that_is_not_there(void **state)
@@ -277,6 +330,40 @@ static void preconditions_of_a_file_that_is_not_there(void **state)
     };
 
     assert_preconditions(cases, COUNT(cases), (struct validators){.now = now_2026});
+}
+
+/* Within the second of its last change it may have changed once more. */
+static void a_date_is_proof_when_its_second_is_over(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *since;
+        int64_t now_after; /* seconds after the last change */
+        bool even;
+        int write; /* GET gets all of them */
+    } cases[] = {
+        {TIME, -1, false, 412}, {TIME, 0, false, 412},    {TIME, 1, false, 0},
+        {TIME, 0, true, 412},   {TIME, 1, true, 412},     {TIME, 2, true, 0},
+        {LATER, 0, false, 0},   {EARLIER, 9, false, 412}, {"yesterday", 0, false, 0},
+        {TIME, 1000, true, 0},
+    };
+
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct validators v = {
+            .exists = true,
+            .mtime = nov_6_1994,
+            .now = nov_6_1994 + cases[i].now_after,
+            .even = cases[i].even,
+        };
+        struct request r = {.method = METHOD_PUT, .if_unmodified_since = span_str(cases[i].since)};
+        assert_int_equal(conditional_evaluate(&r, &v), cases[i].write);
+        r.method = METHOD_GET;
+        bool is_earlier = strcmp(cases[i].since, EARLIER) == 0;
+        assert_int_equal(conditional_evaluate(&r, &v), is_earlier ? 412 : 0);
+        assert_int_equal(conditional_date_is_proof(&v), cases[i].now_after > cases[i].even);
+    }
+    assert_false(conditional_date_is_proof(&(struct validators){true, .mtime = INT64_MAX}));
+    assert_true(conditional_date_is_proof(&(struct validators){true, .mtime = INT64_MIN}));
 }
 
 static void if_range_wants_exactly_this_version(void **state)
@@ -310,7 +397,7 @@ static void if_range_wants_exactly_this_version(void **state)
 
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct validators v = {true, span_str(cases[i].etag), nov_6_1994,
-                               nov_6_1994 + cases[i].now_after};
+                               nov_6_1994 + cases[i].now_after, false};
         struct request r = {0};
         if (cases[i].field)
             r.if_range = span_str(cases[i].field);
@@ -325,12 +412,14 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(dates_are_formatted),
         cmocka_unit_test(the_three_formats_are_parsed),
+        cmocka_unit_test(dates_of_xml_are_parsed),
         cmocka_unit_test(everything_else_is_no_date),
         cmocka_unit_test(ten_millennia_survive_a_round_trip),
         cmocka_unit_test(entity_tag_lists_are_strict),
         cmocka_unit_test(preconditions_of_a_file_with_a_strong_tag),
         cmocka_unit_test(a_weak_tag_never_satisfies_if_match),
         cmocka_unit_test(preconditions_of_a_file_that_is_not_there),
+        cmocka_unit_test(a_date_is_proof_when_its_second_is_over),
         cmocka_unit_test(if_range_wants_exactly_this_version),
     };
 

@@ -1,6 +1,8 @@
 /* Paths, queries, forms and cookies: decoded once, and nothing slips through. */
 #include "assert_span.h"
 
+#include <errno.h>
+
 #include "http/cookie.h"
 #include "http/form.h"
 #include "http/uri.h"
@@ -224,6 +226,23 @@ static void the_first_cookie_with_exactly_the_name_is_found(void **state)
     assert_false(cookie_get((struct span){0}, SPAN("sid"), &(struct span){0}));
 }
 
+static void parameters_that_are_there_more_than_once(void **state)
+{
+    struct span rest = SPAN("a=1&name=one&n%61me=two%20%2F&names=x&name&name=%zz&name=last"), value;
+    char memory[8];
+    (void)state;
+
+    assert_int_equal(uri_query_next(&rest, SPAN("name"), memory, sizeof(memory), &value), 1);
+    assert_span(value, "one");
+    assert_int_equal(uri_query_next(&rest, SPAN("name"), memory, sizeof(memory), &value), 1);
+    assert_span(value, "two /");
+    assert_int_equal(uri_query_next(&rest, SPAN("name"), memory, sizeof(memory), &value), 1);
+    assert_span(value, "");
+    assert_int_equal(uri_query_next(&rest, SPAN("name"), memory, sizeof(memory), &value), -EINVAL);
+    assert_int_equal(uri_query_next(&rest, SPAN("name"), memory, 3, &value), -EINVAL);
+    assert_int_equal(uri_query_next(&rest, SPAN("name"), memory, sizeof(memory), &value), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -234,6 +253,7 @@ int main(void)
         cmocka_unit_test(query_parameters_are_found_and_decoded),
         cmocka_unit_test(form_fields_are_found_in_bodies_of_limited_size),
         cmocka_unit_test(the_first_cookie_with_exactly_the_name_is_found),
+        cmocka_unit_test(parameters_that_are_there_more_than_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -255,6 +255,76 @@ static void padding(void **state)
     tls_direction_rest(&rx);
 }
 
+/* Opened to another place: there if all of it fits, with the type behind it; else where it lay. Not
+ * a byte behind the room is touched. */
+static void elsewhere_each(struct tls_direction *tx, struct tls_direction *rx)
+{
+    enum { GUARD = 16 };
+    static const size_t sizes[] = {0, 1, 15, 16, 17, 255, 1000, 16383, 16384};
+    static const int rooms[] = {-1000000, -17, -1, 0, 1, 2, 1000}; /* than the record holds */
+    static uint8_t out[TLS_PLAINTEXT_MAX + 2000 + GUARD];
+    size_t type_bytes = record_suffix(rx) - TLS_TAG_SIZE;
+    struct tls_record rec;
+
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        for (size_t j = 0; j < sizeof(rooms) / sizeof(rooms[0]); j++) {
+            int n = seal(tx, sizes[i]);
+            int wanted = (int)(sizes[i] + type_bytes) + rooms[j];
+            size_t room = wanted < 0 ? 0 : (size_t)wanted;
+
+            memset(out, 0xa5, sizeof(out));
+            assert_int_equal(record_open_to(rx, record, (size_t)n - 1, out, room, &rec), 0);
+            assert_int_equal(record_open_to(rx, record, (size_t)n, out, room, &rec), n);
+            assert_int_equal(rec.type, TLS_TYPE_APPLICATION_DATA);
+            assert_int_equal(rec.payload_len, sizes[i]);
+            if (room >= sizes[i] + type_bytes)
+                assert_ptr_equal(rec.payload, out);
+            else
+                assert_ptr_equal(rec.payload, record + record_prefix(rx));
+            for (size_t k = 0; k < sizes[i]; k++)
+                assert_int_equal(rec.payload[k], (uint8_t)(k * 7 + sizes[i]));
+            for (size_t k = room; k < room + GUARD; k++)
+                assert_int_equal(out[k], 0xa5);
+        }
+    }
+    /* Neither place makes a forged record a true one, and the next is opened all the same. */
+    int n = seal(tx, 100);
+    memcpy(copy, record, (size_t)n);
+    copy[n - 1] ^= 1;
+    assert_int_equal(record_open_to(rx, copy, (size_t)n, out, sizeof(out), &rec),
+                     -TLS_ALERT_BAD_RECORD_MAC);
+    assert_int_equal(record_open_to(rx, record, (size_t)n, out, sizeof(out), &rec), n);
+    assert_ptr_equal(rec.payload, out);
+}
+
+static void elsewhere(void **state)
+{
+    (void)state;
+    for_each(elsewhere_each);
+}
+
+/* What is padded takes the room of its padding too. */
+static void elsewhere_padded(void **state)
+{
+    static uint8_t inner[1000], out[1000];
+    struct tls_direction tx, rx;
+    struct tls_record rec;
+
+    (void)state;
+    make(TLS_VERSION_1_3, TLS_CIPHER_AES_128_GCM, &tx);
+    make(TLS_VERSION_1_3, TLS_CIPHER_AES_128_GCM, &rx);
+    memcpy(inner, "hello\x17", 6);
+    for (size_t room = 0; room <= sizeof(out); room += 100) {
+        int n = seal_inner(&tx, inner, 700);
+        assert_int_equal(record_open_to(&rx, record, (size_t)n, out, room, &rec), n);
+        assert_ptr_equal(rec.payload, room >= 700 ? out : record + 5);
+        assert_int_equal(rec.payload_len, 5);
+        assert_memory_equal(rec.payload, "hello", 5);
+    }
+    tls_direction_rest(&tx);
+    tls_direction_rest(&rx);
+}
+
 /* One byte more than a record may hold, sealed with OpenSSL directly. */
 static void inner_overflow(void **state)
 {
@@ -335,6 +405,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rfc8448_records), cmocka_unit_test(sizes),
         cmocka_unit_test(tampering),       cmocka_unit_test(headers),
+        cmocka_unit_test(elsewhere),       cmocka_unit_test(elsewhere_padded),
         cmocka_unit_test(padding),         cmocka_unit_test(inner_overflow),
         cmocka_unit_test(limits),          cmocka_unit_test(explicit_nonce),
     };

@@ -262,6 +262,52 @@ static void max_fragment(void **state)
     finish(&e);
 }
 
+/* Only data goes to another place, and it is where the event says. */
+static void opened_elsewhere(void **state)
+{
+    static const char data[100] = "where";
+    uint8_t out[200], message[SESSION_MESSAGE_MAX];
+    struct ends e;
+
+    (void)state;
+    for (uint16_t version = TLS_VERSION_1_2; version <= TLS_VERSION_1_3; version++) {
+        make(&e, version);
+        for (size_t room = 99; room <= 102; room++) {
+            struct tls_direction *tx = &e.client.tx;
+            memcpy(record + record_prefix(tx), data, sizeof(data));
+            int n = record_seal(tx, TLS_TYPE_APPLICATION_DATA, record, sizeof(data));
+            assert_int_equal(session_open_to(&e.server, record, (size_t)n, out, room, &e.event), n);
+            assert_int_equal(e.event.kind, SESSION_DATA);
+            assert_int_equal(e.event.data.len, sizeof(data));
+            assert_memory_equal(e.event.data.data, data, sizeof(data));
+            bool fits = room >= sizeof(data) + (version == TLS_VERSION_1_3);
+            assert_int_equal((const uint8_t *)e.event.data.data == out, fits);
+        }
+        if (version == TLS_VERSION_1_3) {
+            int n = session_key_update(&e.client, true, message);
+            assert_int_equal(
+                session_open_to(&e.server, message, (size_t)n, out, sizeof(out), &e.event), n);
+            assert_int_equal(e.event.kind, SESSION_REPLY_KEY_UPDATE);
+            assert_null(e.event.data.data);
+        }
+        assert_data_flows(&e);
+        int n = session_alert(&e.client, TLS_ALERT_LEVEL_WARNING, TLS_ALERT_CLOSE_NOTIFY, message);
+        assert_int_equal(session_open_to(&e.server, message, (size_t)n, out, sizeof(out), &e.event),
+                         n);
+        assert_int_equal(e.event.kind, SESSION_CLOSED);
+        assert_null(e.event.data.data);
+        finish(&e);
+    }
+    /* The length that was agreed on holds there too. */
+    make(&e, TLS_VERSION_1_3);
+    e.server.max_fragment = 99;
+    memcpy(record + record_prefix(&e.client.tx), data, sizeof(data));
+    int n = record_seal(&e.client.tx, TLS_TYPE_APPLICATION_DATA, record, sizeof(data));
+    assert_int_equal(session_open_to(&e.server, record, (size_t)n, out, sizeof(out), &e.event),
+                     -TLS_ALERT_RECORD_OVERFLOW);
+    finish(&e);
+}
+
 static void init_checks(void **state)
 {
     struct tls_session s;
@@ -291,6 +337,7 @@ int main(void)
         cmocka_unit_test(storms_bounded),     cmocka_unit_test(alerts_received),
         cmocka_unit_test(alerts_sent),        cmocka_unit_test(renegotiation_refused),
         cmocka_unit_test(max_fragment),       cmocka_unit_test(init_checks),
+        cmocka_unit_test(opened_elsewhere),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
