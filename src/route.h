@@ -8,9 +8,15 @@
 /* What is served, and how. */
 struct site {
     const struct root *root;
-    struct file_cache *cache; /* the ring's */
+    struct file_cache *cache;     /* the ring's */
+    struct folder_cache *folders; /* the ring's */
     const struct mime_table *mime;
-    bool read_only; /* whoever asks */
+    struct trashing *trash;        /* where deleted things go; NULL: they are gone */
+    struct locks *locks;           /* of the process; NULL: nobody may change anything */
+    struct locks_file *locks_file; /* where they are kept; NULL as they are */
+    bool read_only;                /* whoever asks */
+    bool durable;                  /* what is acknowledged survives a power cut */
+    const char *boot;              /* of the machine: upload_info.h */
 };
 
 /* Who asks. */

@@ -15,7 +15,20 @@ enum {
     ETAG_YOUNG_MS = 20,
     /* The same where they tick once a second, as on ext3: whole seconds look like that. */
     ETAG_YOUNG_COARSE_MS = 2 * 1000,
+    ETAG_KEPT_STATES = 1024,
 };
+
+/* Remembers a state as one that we made ourselves, with an mtime that no other writer leaves: a
+ * later change shows, however soon it comes. For any thread. */
+void etag_note_own(const struct stat *st);
+
+/* Remembers that between these two looks we, and nobody else, have changed a file's names or
+ * attributes, and not its bytes: it keeps the tag that it had, where otherwise clients would take
+ * it for another state (RFC 4918 section 8.8). `now` is as below, read before `before` was. Only
+ * where the bytes are certainly the same: not while `before` is young, nor where size or mtime
+ * differ. The last ETAG_KEPT_STATES are remembered; whose is not has another tag, no more. For any
+ * thread. */
+void etag_keep(const struct stat *before, const struct stat *after, const struct timespec *now);
 
 /* Whether the file was changed so recently that another change may not show. `now` is the clock
  * that time stamps are taken from (CLOCK_REALTIME_COARSE), read before `st` was: only then has any

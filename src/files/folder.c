@@ -3,20 +3,20 @@
 #include <assert.h>
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdlib.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/limits.h"
 #include "files/folder_sort.h"
+#include "files/root.h"
+#include "files/temporary.h"
 #include "rt/offload.h"
 
 enum {
     DENTS_BYTES = 64 * 1024,
+    NAMES_BYTES_MAX = LIMIT_FOLDER_BYTES / 4,
     FIRST_ENTRIES = 64,
     MORE = 1, /* a step's result: there is another one to do */
 };
@@ -28,153 +28,118 @@ _Static_assert((uint64_t)LIMIT_FOLDER_ENTRIES *(sizeof(struct folder_entry) +
 
 /* What the helper threads work on, one after the other, never two at once. */
 struct reader {
-    int dir_fd;
+    struct entry_source source;
     const struct folder_options *o;
     size_t entries_max;
     struct folder *folder;
-    size_t capacity; /* of folder->entries and of items */
     bool sorting;
     struct folder_sort_item *items;
+    size_t items_capacity;
     struct folder_sorter sorter;
     struct arena keys;
     char *dents;
     size_t dents_at, dents_end;
-    size_t path_len; /* of the folder, with its slash; names of links are put behind it */
-    char path[LIMIT_PATH_BYTES];
     unsigned char key[FOLDER_KEY_FACTOR * LIMIT_PATH_BYTES];
 };
 
 /* --- one entry --- */
 
-enum { STAT_MASK = STATX_TYPE | STATX_SIZE | STATX_MTIME | STATX_CTIME | STATX_INO };
-
-/* Neither follows a link nor leaves the folder: the kernel puts no slash into an entry's name.
- * AT_EMPTY_PATH changes nothing for a name that is not empty; home's system call filter wants it.
- */
-static int stat_name(int dir_fd, const char *name, struct statx *ret_st)
-{
-    const int flags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH;
-
-    return statx(dir_fd, name, flags, STAT_MASK, ret_st) < 0 ? -errno : 0;
-}
-
-/* What a link leads to, found from the root as a request would find it. Why it leads nowhere is all
- * one to the caller. */
-static int stat_target(struct reader *r, struct span name, struct statx *ret_st)
-{
-    struct open_how how = {.flags = O_PATH | O_CLOEXEC,
-                           .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
-
-    memcpy(r->path + r->path_len, name.data, name.len);
-    r->path[r->path_len + name.len] = '\0';
-    _cleanup_close_ int fd = (int)syscall(SYS_openat2, r->o->root_fd, r->path, &how, sizeof(how));
-    if (fd < 0)
-        return -ENOENT;
-    return statx(fd, "", AT_EMPTY_PATH, STAT_MASK, ret_st) == 0 ? 0 : -EIO;
-}
-
-static bool is_kind(const struct statx *st, unsigned kind)
-{
-    return (st->stx_mode & S_IFMT) == kind;
-}
-
-/* Returns 1 with a state that can be listed, 0 where it cannot, -ENOENT where the entry is gone. */
-static int examine(struct reader *r, struct span name, unsigned char kind, struct statx *ret_st)
-{
-    bool link = kind == DT_LNK;
-
-    if (kind != DT_REG && kind != DT_DIR && kind != DT_LNK && kind != DT_UNKNOWN)
-        return 0;
-    if (!link) {
-        int error = stat_name(r->dir_fd, name.data, ret_st);
-        if (error < 0)
-            return error == -ENOENT ? error : 0;
-        link = is_kind(ret_st, S_IFLNK);
-    }
-    if (link && stat_target(r, name, ret_st) < 0)
-        return 0;
-    return is_kind(ret_st, S_IFREG) || is_kind(ret_st, S_IFDIR);
-}
-
-static bool has_address(const struct reader *r, struct span name)
-{
-    if (r->path_len + name.len >= LIMIT_PATH_BYTES)
-        return false;
-    for (size_t i = 0; i < name.len; i++)
-        if ((unsigned char)name.data[i] < ' ' || name.data[i] == 0x7f)
-            return false;
-    return name.len > 0;
-}
-
 /* Makes room for one more entry. */
-static int grow(struct reader *r)
+static int grow(struct folder *f, size_t entries_max)
 {
-    struct folder *f = r->folder;
-
-    if (f->count < r->capacity)
+    if (f->count < f->capacity)
         return 0;
-    if (f->count >= r->entries_max)
+    if (f->count >= entries_max)
         return -EFBIG;
-    size_t capacity = r->capacity ? 2 * r->capacity : FIRST_ENTRIES;
-    if (capacity > r->entries_max)
-        capacity = r->entries_max;
+    size_t capacity = f->capacity ? 2 * f->capacity : FIRST_ENTRIES;
+    if (capacity > entries_max)
+        capacity = entries_max;
     struct folder_entry *entries = reallocarray(f->entries, capacity, sizeof(*entries));
     if (!entries)
         return -ENOMEM;
     f->entries = entries;
+    f->capacity = capacity;
+    return 0;
+}
+
+/* The same for what is sorted with it. */
+static int grow_items(struct reader *r)
+{
+    size_t capacity = r->folder->capacity;
+
+    if (r->items_capacity == capacity)
+        return 0;
     struct folder_sort_item *items = reallocarray(r->items, capacity, sizeof(*items));
     if (!items)
         return -ENOMEM;
     r->items = items;
-    r->capacity = capacity;
+    r->items_capacity = capacity;
     return 0;
 }
 
-static int add_entry(struct reader *r, struct span name, const struct statx *st)
+/* There is room for it. */
+static void put_entry(struct folder *f, const struct folder_entry *entry, struct span name)
+{
+    bool is_file = entry->type == FOLDER_ENTRY_FILE;
+    struct folder_entry *place = &f->entries[f->count++];
+
+    *place = *entry;
+    place->name = name;
+    f->folders += !is_file;
+    f->files += is_file;
+    f->total_bytes += entry->size;
+}
+
+static int add_entry(struct reader *r, const struct folder_entry *entry)
 {
     struct folder *f = r->folder;
-    bool is_file = is_kind(st, S_IFREG);
 
-    int error = grow(r);
+    int error = grow(f, r->entries_max);
+    if (error == 0)
+        error = grow_items(r);
     if (error < 0)
         return error;
-    struct folder_entry *entry = &f->entries[f->count];
-    *entry = (struct folder_entry){
-        .name = arena_copy(&f->names, name),
-        .type = is_file ? FOLDER_ENTRY_FILE : FOLDER_ENTRY_FOLDER,
-        .size = is_file ? st->stx_size : 0,
-        .mtime_s = st->stx_mtime.tv_sec,
-        .mtime_ns = st->stx_mtime.tv_nsec,
-        .ctime_s = st->stx_ctime.tv_sec,
-        .ctime_ns = st->stx_ctime.tv_nsec,
-        .ino = st->stx_ino,
-    };
-    size_t key_len = folder_name_key(name, r->key);
+    size_t key_len = folder_name_key(entry->name, r->key);
     struct span key = arena_copy(&r->keys, span_of(r->key, key_len));
-    if (!entry->name.data || !key.data)
+    struct span name = arena_copy(&f->names, entry->name);
+    if (!name.data || !key.data)
         return -EFBIG;
     r->items[f->count] = (struct folder_sort_item){.key = key.data,
                                                    .key_len = (uint16_t)key_len,
                                                    .index = (uint32_t)f->count,
-                                                   .is_file = is_file};
-    f->count++;
-    f->folders += !is_file;
-    f->files += is_file;
-    f->total_bytes += entry->size;
+                                                   .is_file = entry->type == FOLDER_ENTRY_FILE};
+    put_entry(f, entry, name);
     return 0;
+}
+
+/* What cannot be looked at is no leftover. */
+static void note_leftover(struct reader *r, struct span name)
+{
+    int64_t ctime_s;
+
+    if (temporary_is_leftover(name) && entry_ctime(r->source.dir_fd, name.data, &ctime_s) == 0 &&
+        ctime_s < r->folder->leftover_s)
+        r->folder->leftover_s = ctime_s;
 }
 
 static int take_entry(struct reader *r, const struct dirent64 *d)
 {
     struct span name = span_str(d->d_name);
-    struct statx st;
+    struct folder_entry entry;
 
-    if (span_equal(name, SPAN(".")) || span_equal(name, SPAN("..")) ||
-        span_equal(name, SPAN(".fastfile")))
+    if (span_equal(name, SPAN(".")) || span_equal(name, SPAN("..")))
         return 0;
-    int found = has_address(r, name) ? examine(r, name, d->d_type, &st) : 0;
+    if (root_path_reserved(name)) {
+        r->folder->has_own |= span_equal(name, SPAN(".fastfile"));
+        note_leftover(r, name);
+        return 0;
+    }
+    int found = entry_look(&r->source, name, d->d_type, &entry);
+    r->folder->watchable &= (entry.flags & ENTRY_WATCHABLE) != 0;
     if (found > 0)
-        return add_entry(r, name, &st);
+        return add_entry(r, &entry);
+    if (entry_is_shortage(found))
+        return found;
     r->folder->left_out += found == 0; /* what is gone by now was never there */
     return 0;
 }
@@ -194,7 +159,7 @@ static int begin_sorting(struct reader *r)
 static int read_step(struct reader *r)
 {
     if (r->dents_at == r->dents_end) {
-        ssize_t bytes = getdents64(r->dir_fd, r->dents, DENTS_BYTES);
+        ssize_t bytes = getdents64(r->source.dir_fd, r->dents, DENTS_BYTES);
         if (bytes < 0)
             return -errno;
         r->dents_at = 0;
@@ -267,22 +232,38 @@ static struct reader *reader_create(int dir_fd, const struct folder_options *o)
 
     if (!r)
         return NULL;
-    r->dir_fd = dir_fd;
     r->o = o;
     r->entries_max = o->entries_max ? o->entries_max : LIMIT_FOLDER_ENTRIES;
+    r->source.root_fd = o->root_fd;
+    r->source.dir_fd = dir_fd;
+    r->source.device = o->device;
+    r->source.mask = ENTRY_STAT_ALL;
+    clock_gettime(CLOCK_REALTIME_COARSE, &r->source.now);
+    entry_source_init(&r->source, o->path);
     arena_init(&r->keys, NULL, 0, LIMIT_FOLDER_BYTES / 4);
-    if (o->path.len > 0) {
-        memcpy(r->path, o->path.data, o->path.len);
-        r->path[o->path.len] = '/';
-        r->path_len = o->path.len + 1;
-    }
     r->dents = malloc(DENTS_BYTES);
-    r->folder = calloc(1, sizeof(*r->folder));
-    if (r->folder)
-        arena_init(&r->folder->names, NULL, 0, LIMIT_FOLDER_BYTES / 4);
+    r->folder = folder_create(&r->source.now);
     if (!r->dents || !r->folder)
         reader_destroy(&r), r = NULL;
     return r;
+}
+
+/* All that the folder holds. */
+static size_t memory_of(const struct folder *f)
+{
+    return sizeof(*f) + f->capacity * sizeof(*f->entries) + NAMES_BYTES_MAX - f->names.heap_left;
+}
+
+void folder_settle(struct folder *f)
+{
+    struct folder_entry *entries =
+        f->count > 0 ? realloc(f->entries, f->count * sizeof(*f->entries)) : NULL;
+
+    if (entries) {
+        f->entries = entries;
+        f->capacity = f->count;
+    }
+    f->memory_bytes = memory_of(f);
 }
 
 int folder_read(struct task *t, int dir_fd, const struct folder_options *o,
@@ -301,6 +282,7 @@ int folder_read(struct task *t, int dir_fd, const struct folder_options *o,
     while (result == MORE);
     if (result < 0)
         return result;
+    folder_settle(r->folder);
     *ret_folder = r->folder;
     r->folder = NULL;
     return 0;
@@ -309,22 +291,60 @@ int folder_read(struct task *t, int dir_fd, const struct folder_options *o,
 const struct folder_entry *folder_at(const struct folder *folder, size_t i)
 {
     assert(i < folder->count);
-    return &folder->entries[folder->order[i]];
+    return &folder->entries[folder->order ? folder->order[i] : i];
 }
 
-void folder_entry_stat(const struct folder_entry *entry, struct stat *ret_stat)
+bool folder_subfolders_hold(const struct folder *folder, int dir_fd, dev_t device)
 {
-    *ret_stat = (struct stat){
-        .st_ino = entry->ino,
-        .st_size = (off_t)entry->size,
-        .st_mtim = {entry->mtime_s, entry->mtime_ns},
-        .st_ctim = {entry->ctime_s, entry->ctime_ns},
-    };
+    /* In an order that was asked for they come first. */
+    size_t end = folder->order ? folder->folders : folder->count;
+
+    for (size_t i = 0; i < end; i++) {
+        const struct folder_entry *entry = folder_at(folder, i);
+        if (entry->type == FOLDER_ENTRY_FOLDER && !entry_folder_holds(entry, dir_fd, device))
+            return false;
+    }
+    return true;
 }
 
-void folder_free(struct folder *folder)
+struct folder *folder_create(const struct timespec *before)
 {
+    struct folder *folder = malloc(sizeof(*folder));
+
     if (!folder)
+        return NULL;
+    *folder =
+        (struct folder){.before = *before, .watchable = true, .users = 1, .leftover_s = INT64_MAX};
+    arena_init(&folder->names, NULL, 0, NAMES_BYTES_MAX);
+    folder->memory_bytes = memory_of(folder);
+    return folder;
+}
+
+int folder_add(struct folder *folder, const struct folder_entry *entry, size_t bytes_max)
+{
+    int error = grow(folder, LIMIT_FOLDER_ENTRIES);
+    if (error < 0)
+        return error;
+    struct span name = arena_copy(&folder->names, entry->name);
+    if (!name.data)
+        return -EFBIG;
+    put_entry(folder, entry, name);
+    folder->watchable &= (entry->flags & ENTRY_WATCHABLE) != 0;
+    folder->memory_bytes = memory_of(folder);
+    return folder->memory_bytes <= bytes_max ? 0 : -EFBIG;
+}
+
+struct folder *folder_share(struct folder *folder)
+{
+    folder->users++;
+    return folder;
+}
+
+void folder_free(const struct folder *shared)
+{
+    struct folder *folder = (struct folder *)shared;
+
+    if (!folder || --folder->users > 0)
         return;
     arena_finish(&folder->names);
     free(folder->entries);

@@ -41,16 +41,21 @@ static void describe(const struct file *file, const struct mime_table *mime, str
     d->validators = (struct validators){
         .exists = true,
         .etag = d->etag,
-        /* Never later than Date (RFC 9110 section 8.8.2.1). */
-        .mtime = file->st.st_mtim.tv_sec < now->tv_sec ? file->st.st_mtim.tv_sec : now->tv_sec,
+        .mtime = file->st.st_mtim.tv_sec,
         .now = now->tv_sec,
+        .even = file->st.st_mtim.tv_nsec == 0,
     };
 }
 
 static void put_validators(struct exchange *x, struct description *d)
 {
     exchange_field(x, SPAN("ETag"), d->etag);
-    exchange_field(x, SPAN("Last-Modified"), date_format_http(d->validators.mtime, d->date_bytes));
+    /* Whoever had the date of a state that another can follow within the second would change that
+     * one with it, or keep this one for it. So it is never later than Date (RFC 9110 section
+     * 8.8.2.1) either. */
+    if (conditional_date_is_proof(&d->validators))
+        exchange_field(x, SPAN("Last-Modified"),
+                       date_format_http(d->validators.mtime, d->date_bytes));
     /* Everybody's own copy, asked for again each time: what has changed is seen at once. */
     exchange_field(x, SPAN("Cache-Control"), SPAN("private, no-cache"));
 }
@@ -105,7 +110,7 @@ static int respond_whole(struct task *t, struct exchange *x, struct file *file,
     exchange_field(x, SPAN("Accept-Ranges"), SPAN("bytes"));
     put_validators(x, d);
     put_precautions(x, d);
-    if (file->content && !x->request.query.data)
+    if (file->content && !x->request.query.data && conditional_date_is_proof(&d->validators))
         file_cache_keep_fields(file, span_skip(buf_span(&x->fields), begun));
     return send_whole(t, x, file);
 }

@@ -5,6 +5,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "files/crc32.h"
+
 enum {
     /* How much is read and sent in one turn: it begins in the middle, doubles for a quick peer, and
      * falls to the least for a slow one, who holds what was read for it. */
@@ -27,11 +29,21 @@ struct reading {
     struct chunk *chunk;
     uint64_t offset;
     size_t left;
-    bool waited; /* for the disk: it was not all in the page cache */
+    uint32_t *crc; /* of what was read; NULL: nobody asks */
+    bool waited;   /* for the disk: it was not all in the page cache */
     struct iovec iov[CHUNK_IOVECS];
     struct io_op op;
     bool in_flight;
 };
+
+static void sum(struct reading *r, size_t len)
+{
+    for (const struct iovec *v = r->iov; len > 0; v++) {
+        size_t here = len < v->iov_len ? len : v->iov_len;
+        *r->crc = crc32_update(*r->crc, span_of(v->iov_base, here));
+        len -= here;
+    }
+}
 
 static int take_result(struct reading *r, ssize_t result)
 {
@@ -39,6 +51,8 @@ static int take_result(struct reading *r, ssize_t result)
         return -EIO; /* shorter than it was */
     if (result < 0)
         return (int)result;
+    if (r->crc)
+        sum(r, (size_t)result);
     chunk_commit(r->chunk, (size_t)result);
     r->offset += (uint64_t)result;
     r->left -= (size_t)result;
@@ -79,22 +93,13 @@ static int read_finish(struct task *t, struct reading *r)
             read_start(t, r);
         int result = io_await(t, &r->op);
         r->in_flight = false;
+        /* By the end of a window of time in which the peer kept its pace: once more. */
+        if (io_was_interrupted(result) && !task_cancelled(t))
+            continue;
         error = take_result(r, result);
         if (error == 0)
             error = read_cached(r);
     }
-    return error;
-}
-
-static int read_into(struct task *t, struct chunk *c, const struct file *file, uint64_t offset,
-                     size_t len, bool *ret_waited)
-{
-    struct reading r = {.file = file, .chunk = c, .offset = offset, .left = len};
-
-    int error = read_cached(&r);
-    if (error == 0)
-        error = read_finish(t, &r);
-    *ret_waited = r.waited;
     return error;
 }
 
@@ -133,6 +138,7 @@ struct transfer {
     struct exchange *x;
     const struct file *file;
     uint64_t offset, length;
+    uint32_t *crc; /* or NULL */
 };
 
 static void advance(struct transfer *f, size_t len)
@@ -145,12 +151,26 @@ static void advance(struct transfer *f, size_t len)
 /* Into the response's chunk, where it waits. */
 static int keep_piece(struct task *t, struct transfer *f, size_t len, bool *ret_waited)
 {
+    struct reading reading = {
+        .file = f->file,
+        .chunk = f->x->out,
+        .offset = f->offset,
+        .left = len,
+        .crc = f->crc,
+    };
     int r = 0;
 
-    if (f->file->content)
-        chunk_append(f->x->out, span_of(f->file->content + f->offset, len));
-    else
-        r = read_into(t, f->x->out, f->file, f->offset, len, ret_waited);
+    if (f->file->content) {
+        struct span piece = span_of(f->file->content + f->offset, len);
+        chunk_append(f->x->out, piece);
+        if (f->crc)
+            *f->crc = crc32_update(*f->crc, piece);
+    } else {
+        r = read_cached(&reading);
+        if (r == 0)
+            r = read_finish(t, &reading);
+        *ret_waited = reading.waited;
+    }
     if (r == 0)
         advance(f, len);
     return r;
@@ -250,7 +270,7 @@ static int send_direct(struct task *t, struct transfer *f)
  * cache; otherwise it would only wear the processor's cache out. */
 static int send_and_read(struct task *t, struct transfer *f, bool *ret_slow)
 {
-    struct reading next = {.file = f->file, .offset = f->offset};
+    struct reading next = {.file = f->file, .offset = f->offset, .crc = f->crc};
 
     next.chunk = conn_chunk(f->x->conn, size_for(f->x, STEP_MOST, 0));
     if (!next.chunk)
@@ -312,10 +332,10 @@ static int send_copied(struct task *t, struct transfer *f)
     return 0;
 }
 
-int file_send(struct task *t, struct exchange *x, const struct file *file, uint64_t offset,
-              uint64_t length)
+int file_send_summed(struct task *t, struct exchange *x, const struct file *file, uint64_t offset,
+                     uint64_t length, uint32_t *crc)
 {
-    struct transfer f = {.x = x, .file = file, .offset = offset, .length = length};
+    struct transfer f = {.x = x, .file = file, .offset = offset, .length = length, .crc = crc};
     bool waited;
 
     if (x->head_only) {
@@ -326,7 +346,7 @@ int file_send(struct task *t, struct exchange *x, const struct file *file, uint6
         return -ENOMEM;
     if (length <= chunk_room(x->out))
         return keep_piece(t, &f, (size_t)length, &waited);
-    if (length >= DIRECT_LEAST && conn_use_kernel(x->conn, length)) {
+    if (!crc && length >= DIRECT_LEAST && conn_use_kernel(x->conn, length)) {
         /* What waits from before may be more than a record. */
         int r = change_chunk(x, x->out->payload > TLS_PLAINTEXT_MAX ? CHUNK_LARGE : CHUNK_SMALL);
         return r < 0 ? r : send_direct(t, &f);
@@ -335,4 +355,10 @@ int file_send(struct task *t, struct exchange *x, const struct file *file, uint6
     size_t first = length < STEP_FIRST ? (size_t)length : STEP_FIRST;
     int r = change_chunk(x, size_for(x, waiting + first, waiting));
     return r < 0 ? r : send_copied(t, &f);
+}
+
+int file_send(struct task *t, struct exchange *x, const struct file *file, uint64_t offset,
+              uint64_t length)
+{
+    return file_send_summed(t, x, file, offset, length, NULL);
 }

@@ -9,3 +9,8 @@
  * -EIO when the file is shorter than it was; then the response must not be completed. */
 int file_send(struct task *t, struct exchange *x, const struct file *file, uint64_t offset,
               uint64_t length);
+
+/* The same, and adds the bytes to `*crc` (crc32_update()) as they pass: never by the kernel alone.
+ */
+int file_send_summed(struct task *t, struct exchange *x, const struct file *file, uint64_t offset,
+                     uint64_t length, uint32_t *crc);

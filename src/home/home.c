@@ -4,13 +4,20 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "auth/digest.h"
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "config.h"
+#include "files/locks_file.h"
+#include "files/upload_info.h"
+#include "home/journal.h"
 #include "home/sandbox.h"
+#include "home/state.h"
+#include "home/trasher.h"
 #include "net/boot.h"
 #include "rt/offload.h"
 
@@ -20,6 +27,10 @@ struct home_process {
     size_t fd_count;
     struct root root;
     struct mime_table mime;
+    struct trashing trash;
+    char boot_id[BOOT_ID_CHARS + 1];
+    struct locks *locks; /* NULL: read-only */
+    struct locks_file locks_file;
     struct home homes[CHANNEL_RINGS_MAX];
 };
 
@@ -86,7 +97,7 @@ static void home_message(struct server *s, enum message_kind kind, struct span p
 
 /* --- start --- */
 
-static const struct conn_role home_role = {.serve = http_serve, .message = home_message};
+const struct conn_role home_role = {.serve = http_serve, .message = home_message};
 
 /* The log is the last descriptor that came along. */
 static int boot_log_fd(const struct home_process *p)
@@ -106,8 +117,17 @@ static int start_ring(struct server *s, struct loop *loop, unsigned ring, void *
     s->ktls = boot->ktls;
     home->boot = boot;
     file_cache_init(&home->cache, &p->root, loop);
-    home->site = (struct site){
-        .root = &p->root, .cache = &home->cache, .mime = &p->mime, .read_only = boot->read_only};
+    folder_cache_init(&home->folders, &p->root, loop);
+    home->site = (struct site){.root = &p->root,
+                               .cache = &home->cache,
+                               .folders = &home->folders,
+                               .mime = &p->mime,
+                               .trash = boot->trash ? &p->trash : NULL,
+                               .locks = p->locks,
+                               .locks_file = p->locks ? &p->locks_file : NULL,
+                               .read_only = boot->read_only,
+                               .durable = boot->durability == DURABILITY_FILE,
+                               .boot = p->boot_id};
     snprintf(home->cookie_name, sizeof(home->cookie_name), "__Host-fastfile-%u", boot->port);
     int r = http_ring_init(&home->http, s, boot, boot_log_fd(p), home_handle);
     return r < 0 ? r : server_watch_channel(s);
@@ -119,6 +139,7 @@ static void stop_ring(struct server *s, void *context)
 
     (void)context;
     http_ring_finish(&home->http);
+    folder_cache_finish(&home->folders);
     file_cache_finish(&home->cache);
     server_finish(s);
 }
@@ -135,9 +156,48 @@ static int load_mime_types(struct mime_table *table)
     return mime_init(table, span_of(text, length > 0 ? (size_t)length : 0));
 }
 
+/* Where it is not to be had, nothing is known to be of the same boot. */
+static void load_boot_id(char ret_id[BOOT_ID_CHARS + 1])
+{
+    _cleanup_close_ int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+    uint8_t random[DIGEST_BYTES];
+    char hex[2 * DIGEST_BYTES];
+
+    ret_id[BOOT_ID_CHARS] = '\0';
+    if (fd >= 0 && read(fd, ret_id, BOOT_ID_CHARS) == BOOT_ID_CHARS)
+        return;
+    if (getrandom(random, sizeof(random), 0) != sizeof(random))
+        abort();
+    digest_to_hex(random, hex);
+    memcpy(ret_id, hex, BOOT_ID_CHARS);
+}
+
+_Static_assert((int)BOOT_ID_CHARS == (int)LOCKS_TEXT_BOOT_CHARS, "both are the machine's");
+
+/* Locks of the run before. That they cannot be kept or read keeps nobody from serving. */
+static int load_locks(struct home_process *p, const int fds[2], const char *why_not_kept)
+{
+    int r = locks_create(&p->locks);
+
+    if (r < 0) {
+        log_error("there is no memory for locks: %s", strerror(-r));
+        return r;
+    }
+    if (why_not_kept)
+        log_warning("locks of WebDAV clients end when the server is restarted: %s", why_not_kept);
+    r = locks_file_init(&p->locks_file, p->locks, fds, p->boot_id,
+                        p->boot.durability == DURABILITY_FILE);
+    if (r < 0)
+        log_warning("locks of WebDAV clients from the run before cannot be read, so there are "
+                    "none now: %s",
+                    r == -EBADMSG ? "they are incomplete" : strerror(-r));
+    return 0;
+}
+
 static int start(struct home_process *p)
 {
-    const char *limited;
+    const char *limited, *why_not_kept = NULL;
+    int state_fds[2] = {-1, -1};
     int root_fd;
 
     int r = boot_receive(&p->boot, p->fds, &p->fd_count);
@@ -147,6 +207,16 @@ static int start(struct home_process *p)
     r = load_mime_types(&p->mime);
     if (r < 0)
         return r;
+    load_boot_id(p->boot_id);
+    bool ordered = journal_keeps_order(p->boot.dir);
+    /* The last moment at which there is something outside. */
+    r = p->boot.trash ? trasher_start(&p->boot, &p->trash) : 0;
+    if (r < 0) {
+        log_error("--trash: there is no trash for %s: %s", p->boot.dir, strerror(-r));
+        return r;
+    }
+    if (!p->boot.read_only)
+        home_state_open(&p->boot, state_fds, &why_not_kept);
     r = home_sandbox_enter(&p->boot, &root_fd, &limited);
     if (r == -EXDEV)
         log_error("cannot hide the configuration that lies below %s; move it elsewhere: %s",
@@ -160,7 +230,9 @@ static int start(struct home_process *p)
             "not everything that keeps this process inside its folder is to be had here: %s",
             limited);
     root_init(&p->root, root_fd);
-    return 0;
+    p->root.ordered = ordered;
+    p->trash.root = &p->root;
+    return p->boot.read_only ? 0 : load_locks(p, state_fds, why_not_kept);
 }
 
 static struct home_process process;
@@ -174,7 +246,8 @@ static int seal(void)
 
 enum {
     FAST_HELPERS = 4,
-    /* So many requests may hang in file systems that do not answer before the next one waits. */
+    /* So many requests may hang in file systems that do not answer before the next one waits; and
+     * so many changes wait for the disk. */
     SLOW_HELPERS = 16,
 };
 
@@ -195,6 +268,9 @@ int home_main(void)
         return EXIT_FAILURE;
     }
     offload_pool_destroy(role.offload);
+    if (process.locks)
+        locks_file_finish(&process.locks_file);
+    locks_destroy(process.locks);
     mime_finish(&process.mime);
     return EXIT_SUCCESS;
 }

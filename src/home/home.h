@@ -6,6 +6,7 @@
 #pragma once
 
 #include "files/cache.h"
+#include "files/folder_cache.h"
 #include "http/ring.h"
 #include "route.h"
 
@@ -18,8 +19,12 @@ struct home {
     const struct boot *boot;
     struct site site;
     struct file_cache cache;
+    struct folder_cache folders;
     char cookie_name[32]; /* __Host-fastfile-PORT */
 };
+
+/* What home does with its connections and the monitor's messages. */
+extern const struct conn_role home_role;
 
 /* request.c: answers a request, or sends its connection back to the monitor. */
 enum conn_after home_handle(struct task *t, struct exchange *x);

@@ -1,11 +1,10 @@
 #include "ui/listing.h"
 
 #include <errno.h>
-#include <time.h>
 
 #include "base/cleanup.h"
-#include "files/folder.h"
-#include "files/root.h"
+#include "files/leftovers.h"
+#include "files/upload_sweep.h"
 #include "http/uri.h"
 #include "ui/listing_html.h"
 #include "ui/listing_json.h"
@@ -21,9 +20,8 @@ enum {
 /* One answer while it is made. */
 struct listing {
     struct exchange *x;
-    struct folder *folder;
+    const struct folder *folder;
     struct buf out;
-    struct timespec before; /* a time before the folder was read */
     struct listing_page page;
 };
 
@@ -84,7 +82,7 @@ static int write_entries(struct task *t, struct listing *l, bool json)
     for (size_t i = 0; i < l->folder->count && r == 0; i++) {
         const struct folder_entry *entry = folder_at(l->folder, i);
         if (json)
-            listing_json_entry(&l->out, entry, i == 0, &l->before);
+            listing_json_entry(&l->out, entry, i == 0, &l->folder->before);
         else
             listing_html_row(&l->out, &l->page, entry);
         if (l->out.len >= PIECE_BYTES || buf_failed(&l->out))
@@ -124,22 +122,33 @@ static int respond_unreadable(struct task *t, struct exchange *x, int error)
     return exchange_error(t, x, status_from_errno(error), SPAN("This folder cannot be read."));
 }
 
-int listing_respond(struct task *t, struct exchange *x, const struct file *folder, int root_fd,
-                    struct span path, const struct listing_options *o)
+/* What is in the folder and nobody wants any more. The answer does not wait for it. */
+static int sweep(struct task *t, struct listing *l, const struct file *folder)
+{
+    enum offload_lane lane = folder->lane == OFFLOAD_SLOW ? OFFLOAD_SLOW : OFFLOAD_SYNC;
+    bool leftovers = leftovers_are_due(l->folder->leftover_s);
+    bool uploads = l->folder->has_own && upload_sweep_is_due(&folder->st);
+
+    int r = leftovers || uploads ? exchange_flush(t, l->x) : 0;
+    if (leftovers)
+        leftovers_sweep(t, lane, folder->fd);
+    if (uploads)
+        upload_sweep_below(t, lane, folder->fd);
+    return r;
+}
+
+int listing_respond(struct task *t, struct exchange *x, struct folder_cache *cache,
+                    const struct file *folder, struct span path, const struct listing_options *o)
 {
     _cleanup_(listing_finish) struct listing l = {.x = x, .page = {.path = path, .options = o}};
     bool json = wants_json(x), head_only = x->request.method == METHOD_HEAD;
 
     buf_init_growing(&l.out, PIECE_MAX);
-    clock_gettime(CLOCK_REALTIME_COARSE, &l.before);
     read_sort(&l);
-    struct folder_options order = {.lane = folder->lane,
-                                   .root_fd = root_fd,
-                                   .path = path,
-                                   .sort = l.page.sort,
-                                   .descending = l.page.descending};
+    struct folder_options order = {
+        .path = path, .sort = l.page.sort, .descending = l.page.descending};
     /* What HEAD is told does not depend on what is in the folder. */
-    int r = head_only ? 0 : folder_read(t, folder->fd, &order, &l.folder);
+    int r = head_only ? 0 : folder_cache_read(t, cache, folder, &order, &l.folder);
     if (r < 0)
         return task_cancelled(t) ? r : respond_unreadable(t, x, r);
     l.page.folder = l.folder;
@@ -151,5 +160,7 @@ int listing_respond(struct task *t, struct exchange *x, const struct file *folde
     r = exchange_begin(t, x, EXCHANGE_CHUNKED);
     if (r == 0 && !head_only)
         r = write_listing(t, &l, json);
-    return r < 0 ? r : exchange_end(t, x);
+    if (r == 0)
+        r = exchange_end(t, x);
+    return r == 0 && l.folder && o->writable ? sweep(t, &l, folder) : r;
 }

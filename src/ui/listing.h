@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "files/root.h"
+#include "files/folder_cache.h"
 #include "http/exchange.h"
 
 struct listing_options {
@@ -17,7 +17,7 @@ struct listing_options {
 
 /* Answers with what is in `folder`, which is open for reading and stays the caller's.
  * `path` is decoded and relative ("" for the root); the request's path has ended in a slash, since
- * the page's links are relative. Symbolic links are resolved below `root_fd` (O_PATH). A folder
+ * the page's links are relative. A folder
  * that cannot be read is answered with an error. Returns 0 or -errno, like exchange_end(). */
-int listing_respond(struct task *t, struct exchange *x, const struct file *folder, int root_fd,
-                    struct span path, const struct listing_options *o);
+int listing_respond(struct task *t, struct exchange *x, struct folder_cache *cache,
+                    const struct file *folder, struct span path, const struct listing_options *o);

@@ -216,6 +216,10 @@ void listing_html_end(struct buf *out, const struct listing_page *page)
         buf_append_str(out, " that cannot be opened from here (links that lead outside or nowhere, "
                             "special files, names with control characters).</p>\n");
     }
+    if (page->folder->count > 0)
+        buf_append_str(out, "<p class=\"note\">Download all of it as "
+                            "<a href=\"?archive=zip\">.zip</a> or "
+                            "<a href=\"?archive=tar\">.tar</a></p>\n");
     buf_append_str(out, "</main>\n");
     page_end(out);
 }

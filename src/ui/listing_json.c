@@ -1,10 +1,10 @@
 #include "ui/listing_json.h"
 
+#include "base/utf8.h"
 #include "files/etag.h"
 #include "http/date.h"
 #include "http/escape.h"
 #include "http/uri.h"
-#include "ui/text.h"
 
 void listing_json_begin(struct buf *out, struct span path)
 {
@@ -21,7 +21,7 @@ void listing_json_entry(struct buf *out, const struct folder_entry *entry, bool 
 
     buf_append_str(out, first ? "\n{\"name\":\"" : ",\n{\"name\":\"");
     escape_json(out, entry->name);
-    if (!text_is_utf8(entry->name)) {
+    if (!utf8_is_valid(entry->name)) {
         buf_append_str(out, "\",\"href\":\"");
         uri_encode_path(out, entry->name);
     }

@@ -2,45 +2,10 @@
 
 #include <time.h>
 
+#include "base/utf8.h"
 #include "http/date.h"
 
 #define REPLACEMENT SPAN("\xef\xbf\xbd") /* U+FFFD */
-
-/* The character in front and its length; -1 and 1 where that is not UTF-8. `s` is not empty. */
-static int32_t next_character(struct span s, size_t *ret_length)
-{
-    /* The least character of each length; a shorter form of it would have done. */
-    static const int32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    const unsigned char *c = (const unsigned char *)s.data;
-
-    *ret_length = 1;
-    if (c[0] < 0x80)
-        return c[0];
-    size_t length = c[0] >= 0xf0 ? 4 : c[0] >= 0xe0 ? 3 : 2;
-    if (c[0] < 0xc2 || c[0] > 0xf4 || s.len < length)
-        return -1;
-    int32_t character = c[0] & (0x7f >> length);
-    for (size_t i = 1; i < length; i++) {
-        if ((c[i] & 0xc0) != 0x80)
-            return -1;
-        character = character << 6 | (c[i] & 0x3f);
-    }
-    if (character < least[length] || character > 0x10ffff ||
-        (character >= 0xd800 && character <= 0xdfff))
-        return -1;
-    *ret_length = length;
-    return character;
-}
-
-bool text_is_utf8(struct span s)
-{
-    size_t length;
-
-    for (; s.len > 0; s = span_skip(s, length))
-        if (next_character(s, &length) < 0)
-            return false;
-    return true;
-}
 
 /* What stands in the page instead of a character; data == NULL: the character itself. */
 static struct span replacement(int32_t c)
@@ -72,7 +37,7 @@ void text_append_name(struct buf *out, struct span name)
         struct span instead = {NULL, 0};
         size_t plain = 0, length = 0;
         while (plain < name.len && !instead.data) {
-            instead = replacement(next_character(span_skip(name, plain), &length));
+            instead = replacement(utf8_next(span_skip(name, plain), &length));
             plain += instead.data ? 0 : length;
         }
         buf_append(out, span_first(name, plain));

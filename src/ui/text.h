@@ -3,9 +3,6 @@
 
 #include "base/buf.h"
 
-/* Whether all of it is UTF-8 (RFC 3629). */
-bool text_is_utf8(struct span s);
-
 /* A file's name as text or attribute value: escaped; what is not UTF-8, control characters, and
  * characters that turn the direction of writing around (so that "exe.gpj" would read "jpg.exe")
  * become U+FFFD. */

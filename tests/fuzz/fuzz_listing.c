@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "base/utf8.h"
 #include "ui/listing_html.h"
 #include "ui/listing_json.h"
 #include "ui/login.h"
@@ -25,7 +26,7 @@ static size_t count(struct span s, char c)
 
 static void check_bytes(struct span s)
 {
-    assert(text_is_utf8(s));
+    assert(utf8_is_valid(s));
     for (size_t i = 0; i < s.len; i++)
         assert((unsigned char)s.data[i] >= ' ' || s.data[i] == '\n');
 }

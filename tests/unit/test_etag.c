@@ -53,9 +53,96 @@ static void form(void **state)
     assert_memory_equal(tag.data, strong, strlen(strong));
 }
 
+/* --- tags that stay --- */
+
+static struct span format(const struct stat *st, int64_t now_s)
+{
+    static char bytes[2][ETAG_BYTES];
+    static unsigned turn;
+
+    return etag_format(st, &(struct timespec){now_s, 0}, bytes[turn++ % 2]);
+}
+
+static bool keeps_its_tag(const struct stat *before, const struct stat *after, int64_t now_s)
+{
+    char bytes[ETAG_BYTES];
+    struct timespec now = {now_s, 0};
+
+    struct span tag = etag_format(before, &now, bytes);
+    etag_keep(before, after, &now);
+    return span_equal(tag, format(after, now_s));
+}
+
+static void kept(void **state)
+{
+    const struct stat old = {.st_ino = 5, .st_size = 9, .st_mtim = {1, 2}, .st_ctim = {3, 4}};
+    struct stat renamed = old, again = old;
+
+    (void)state;
+    renamed.st_ctim = (struct timespec){1000, 1};
+    again.st_ctim = (struct timespec){2000, 1};
+    assert_false(span_equal(format(&old, 3000), format(&renamed, 3000)));
+    /* It is strong from the first moment on, and however often that happens. */
+    assert_true(keeps_its_tag(&old, &renamed, 1000));
+    assert_int_equal(format(&renamed, 1000).data[0], '"');
+    assert_true(keeps_its_tag(&renamed, &again, 2000));
+    assert_true(span_equal(format(&old, 3000), format(&again, 3000)));
+    /* Any other change is one. */
+    struct stat other = again;
+    other.st_ctim.tv_nsec++;
+    assert_false(span_equal(format(&old, 3000), format(&other, 3000)));
+    other = again;
+    other.st_size++;
+    assert_false(span_equal(format(&old, 3000), format(&other, 3000)));
+}
+
+static void not_kept(void **state)
+{
+    const struct stat old = {.st_ino = 6, .st_size = 9, .st_mtim = {1, 2}, .st_ctim = {500, 4}};
+    struct stat next = old;
+
+    (void)state;
+    next.st_ctim = (struct timespec){600, 1};
+    assert_false(keeps_its_tag(&old, &next, 500)); /* it was young */
+    next.st_size = 8;
+    assert_false(keeps_its_tag(&old, &next, 600));
+    next = old;
+    next.st_ctim = (struct timespec){600, 2};
+    next.st_mtim.tv_nsec++;
+    assert_false(keeps_its_tag(&old, &next, 600));
+    next = old;
+    next.st_ctim = (struct timespec){600, 3};
+    next.st_ino = 7;
+    assert_false(keeps_its_tag(&old, &next, 600));
+}
+
+/* Whatever is forgotten has another tag, and never that of something else. */
+static void many_kept(void **state)
+{
+    unsigned count = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < 4 * ETAG_KEPT_STATES; i++) {
+        const struct stat old = {.st_ino = 100 + i, .st_mtim = {1, 2}, .st_ctim = {3, 4}};
+        struct stat renamed = old;
+        renamed.st_ctim = (struct timespec){1000, 1};
+        assert_true(keeps_its_tag(&old, &renamed, 1000));
+    }
+    for (unsigned i = 0; i < 4 * ETAG_KEPT_STATES; i++) {
+        const struct stat old = {.st_ino = 100 + i, .st_mtim = {1, 2}, .st_ctim = {3, 4}};
+        struct stat renamed = old;
+        renamed.st_ctim = (struct timespec){1000, 1};
+        count += span_equal(format(&old, 3000), format(&renamed, 3000));
+    }
+    assert_in_range(count, ETAG_KEPT_STATES / 2, ETAG_KEPT_STATES);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(age), cmocka_unit_test(form)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(age),      cmocka_unit_test(form),      cmocka_unit_test(kept),
+        cmocka_unit_test(not_kept), cmocka_unit_test(many_kept),
+    };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -292,6 +292,9 @@ static void links_are_what_they_lead_to(void **state)
     make_folder(f, "links");
     make_folder(f, "links/below");
     make_folder(f, "links/elsewhere");
+    make_folder(f, "links/.fastfile");
+    make_folder(f, "links/.fastfile/uploads");
+    make_file(f, "links/.fastfile/uploads/data", 1, 0);
     make_file(f, "links/target", 42, 0);
     make_link(f, "links/below/to_file", "../target");
     make_link(f, "links/below/to_folder", "../elsewhere");
@@ -301,10 +304,15 @@ static void links_are_what_they_lead_to(void **state)
     make_link(f, "links/below/outside", "../../../etc");
     make_link(f, "links/below/absolute", "/etc/passwd");
     make_link(f, "links/below/magic", "/proc/self/exe");
+    make_link(f, "links/below/to_here", ".");
+    make_link(f, "links/below/own", "../.fastfile");
+    make_link(f, "links/below/own_folder", "own/uploads");
+    make_link(f, "links/below/own_itself", "own/.");
+    make_link(f, "links/below/own_file", "own_folder/data");
     assert_int_equal(run_reading(&r), 0);
-    assert_string_equal(names_of(r.folder), "to_folder/ to_file to_link ");
-    assert_int_equal(folder_at(r.folder, 1)->size, 42);
-    assert_int_equal(r.folder->left_out, 5);
+    assert_string_equal(names_of(r.folder), "to_folder/ to_here/ to_file to_link ");
+    assert_int_equal(folder_at(r.folder, 2)->size, 42);
+    assert_int_equal(r.folder->left_out, 9);
     folder_free(r.folder);
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/utf8.h"
 #include "ui/asset.h"
 #include "ui/icon.h"
 #include "ui/listing_html.h"
@@ -74,9 +75,9 @@ static void names_become_harmless(void **state)
     for (size_t i = 0; i < COUNT(cases); i++) {
         text_append_name(fresh(), span_str(cases[i].name));
         assert_string_equal(text(), cases[i].expected);
-        assert_true(text_is_utf8(buf_span(&out)));
+        assert_true(utf8_is_valid(buf_span(&out)));
     }
-    assert_false(text_is_utf8(SPAN("a\xff")));
+    assert_false(utf8_is_valid(SPAN("a\xff")));
 }
 
 static void sizes(void **state)
@@ -197,7 +198,7 @@ static const struct listing_options alice = {
 
 static const char *row(const char *name, enum folder_entry_type type)
 {
-    struct folder_entry entry = {.name = span_str(name), .type = type, .size = 1234567};
+    struct folder_entry entry = {.name = span_str(name), .type = (uint8_t)type, .size = 1234567};
     struct listing_page page = {.options = &alice};
 
     listing_html_row(fresh(), &page, &entry);
@@ -244,6 +245,7 @@ static void the_page_around_the_rows(void **state)
     assert_has("<th scope=\"col\"><a href=\"?sort=size&amp;order=desc\">Size");
     assert_has("href=\"../\"");
     assert_has("/.fastfile/ui.css?v=");
+    assert_has("<a href=\"?archive=zip\">.zip</a> or <a href=\"?archive=tar\">.tar</a>");
     assert_has_not("Not shown");
     assert_has_not("<script");
     assert_has_not("style=");
@@ -284,6 +286,8 @@ static void the_deepest_path_makes_no_giant_page(void **state)
     listing_html_begin(fresh(), &page);
     assert_has("<li>\xe2\x80\xa6\n"); /* … */
     assert_has("This folder is empty");
+    listing_html_end(&out, &page);
+    assert_has_not("?archive=");
     assert_true(out.len < 100 * 1024);
     memset(path, '"', sizeof(path));
     listing_html_begin(fresh(), &page);
@@ -375,7 +379,7 @@ static void json_is_json(void **state)
     const char *end = skip_value(text());
     assert_non_null(end);
     assert_string_equal(end, "\n");
-    assert_true(text_is_utf8(buf_span(&out)));
+    assert_true(utf8_is_valid(buf_span(&out)));
     assert_has("{\"path\":\"/a\\\"b/\",\"entries\":[");
     assert_has("\"name\":\"\xef\xbf\xbd\xef\xbf\xbd\",\"href\":\"%FF%FE\"");
 }

@@ -1,0 +1,157 @@
+#include "files/trash.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/limits.h"
+#include "http/uri.h"
+
+enum {
+    /* Of the original name; the rest is for a number, and for ".trashinfo" in the other folder. */
+    NAME_KEPT = 220,
+    NAME_TRIES = 1000,
+    INFO_BYTES = 3 * (LIMIT_PATH_BYTES + LIMIT_PATH_BYTES) + 128,
+};
+
+/* --- the folder --- */
+
+static int open_folder(int dir_fd, const char *name)
+{
+    const uint64_t flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
+
+    if (mkdirat(dir_fd, name, S_IRWXU) < 0 && errno != EEXIST)
+        return -errno;
+    return root_open_raw(dir_fd, name, flags, 0, RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
+}
+
+int trash_open(int dir_fd, const char *name, uid_t owner, struct trash *ret_trash)
+{
+    struct trash trash = TRASH_NONE;
+    _cleanup_close_ int fd = open_folder(dir_fd, name);
+
+    if (fd < 0)
+        return fd;
+    int r = file_stat(fd, &trash.folder);
+    if (r == 0 && trash.folder.st_uid != owner)
+        r = -EPERM;
+    if (r == 0 && (trash.files_fd = open_folder(fd, "files")) < 0)
+        r = trash.files_fd;
+    if (r == 0 && (trash.info_fd = open_folder(fd, "info")) < 0)
+        r = trash.info_fd;
+    if (r < 0)
+        trash_close(&trash);
+    else
+        *ret_trash = trash;
+    return r;
+}
+
+void trash_close(struct trash *trash)
+{
+    if (trash->files_fd >= 0)
+        close(trash->files_fd);
+    if (trash->info_fd >= 0)
+        close(trash->info_fd);
+    *trash = TRASH_NONE;
+}
+
+int trash_sync(const struct trash *trash)
+{
+    return fsync(trash->files_fd) < 0 ? -errno : 0;
+}
+
+/* --- what goes into it --- */
+
+/* The original name, cut between two characters, and from the second try on a number. */
+static void make_name(const char *original, int tries, char out[NAME_MAX + 1])
+{
+    size_t len = strlen(original);
+
+    if (len > NAME_KEPT) {
+        len = NAME_KEPT;
+        while (len > 0 && ((unsigned char)original[len] & 0xC0) == 0x80)
+            len--;
+    }
+    if (tries == 0)
+        snprintf(out, NAME_MAX + 1, "%.*s", (int)len, original);
+    else
+        snprintf(out, NAME_MAX + 1, "%.*s.%d", (int)len, original, tries + 1);
+}
+
+static int write_info(int fd, struct span original)
+{
+    char memory[64];
+    struct tm tm;
+    struct buf text;
+    time_t now = time(NULL);
+
+    localtime_r(&now, &tm);
+    size_t date = strftime(memory, sizeof(memory), "%Y-%m-%dT%H:%M:%S", &tm);
+    buf_init_growing(&text, INFO_BYTES);
+    buf_append(&text, SPAN("[Trash Info]\nPath="));
+    uri_encode_path(&text, original);
+    buf_append(&text, SPAN("\nDeletionDate="));
+    buf_append(&text, span_of(memory, date));
+    buf_append_char(&text, '\n');
+    ssize_t written = buf_failed(&text) ? -1 : write(fd, text.data, text.len);
+    int r = buf_failed(&text)            ? -ENOMEM
+            : written < 0                ? -errno
+            : (size_t)written < text.len ? -ENOSPC
+                                         : 0;
+    buf_finish(&text);
+    return r;
+}
+
+/* Exclusively: whoever has made it has the name. */
+static int make_info(const struct trash *trash, const char *info, struct span original,
+                     bool durable)
+{
+    const uint64_t flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
+    _cleanup_close_ int fd = root_open_raw(trash->info_fd, info, flags, S_IRUSR | S_IWUSR, 0);
+
+    if (fd < 0)
+        return fd;
+    int r = write_info(fd, original);
+    if (r == 0 && durable && (fsync(fd) < 0 || fsync(trash->info_fd) < 0))
+        r = -errno;
+    if (r < 0)
+        unlinkat(trash->info_fd, info, 0);
+    return r;
+}
+
+/* The info first: whatever happens then, nothing lies in the trash that nobody knows the place of.
+ */
+static int take_as(const struct trash *trash, const struct place *place, const char *name,
+                   struct span original, bool durable)
+{
+    char info[NAME_MAX + 1];
+    struct place to = {.dir_fd = trash->files_fd};
+
+    snprintf(info, sizeof(info), "%.*s.trashinfo", NAME_MAX - 10, name);
+    memcpy(to.name, name, strlen(name) + 1);
+    int r = make_info(trash, info, original, durable);
+    if (r < 0)
+        return r;
+    r = place_rename(place->dir_fd, place->name, &to);
+    if (r < 0)
+        unlinkat(trash->info_fd, info, 0);
+    return r;
+}
+
+int trash_take(const struct trash *trash, const struct place *place, struct span original,
+               bool durable)
+{
+    char name[NAME_MAX + 1];
+    int r = -EEXIST;
+
+    for (int tries = 0; r == -EEXIST && tries < NAME_TRIES; tries++) {
+        make_name(place->name, tries, name);
+        r = take_as(trash, place, name, original, durable);
+    }
+    return r;
+}

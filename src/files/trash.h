@@ -1,0 +1,32 @@
+/* A trash folder, as the freedesktop.org trash specification 1.0 has it: what was deleted lies in
+ * "files", and where it was and when it was deleted stands in "info", so that any desktop shows and
+ * restores it.
+ *
+ * All of it may wait for a disk: for helper threads.
+ */
+#pragma once
+
+#include "files/place.h"
+
+struct trash {
+    int files_fd, info_fd; /* -1: none */
+    struct stat folder;    /* that they are in */
+};
+
+#define TRASH_NONE ((struct trash){.files_fd = -1, .info_fd = -1})
+
+/* Opens the trash folder `name` in an open folder; what of it is not there is made, for its owner
+ * alone. Returns 0 or -errno: -EPERM where it is not the user's own, -ELOOP where it is a link. */
+int trash_open(int dir_fd, const char *name, uid_t owner, struct trash *ret_trash);
+
+/* Moves what has the place's name to the trash, which is on the same file system; `original` is
+ * where it was: an absolute path, or one relative to the top of the trash's file system. If
+ * `durable`, that is on the disk before it moves. Under the name's lock. Returns 0 or -errno:
+ * -EINVAL where the trash is in it. */
+int trash_take(const struct trash *trash, const struct place *place, struct span original,
+               bool durable);
+
+/* Makes the move itself last, but for the folder that it was in. Returns 0 or -errno. */
+int trash_sync(const struct trash *trash);
+
+void trash_close(struct trash *trash);

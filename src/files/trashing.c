@@ -1,0 +1,155 @@
+#include "files/trashing.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/limits.h"
+
+static int take_channel(struct trashing *t)
+{
+    pthread_mutex_lock(&t->mutex);
+    while (t->idle == 0)
+        pthread_cond_wait(&t->one_is_idle, &t->mutex);
+    int fd = t->channel_fds[--t->idle];
+    pthread_mutex_unlock(&t->mutex);
+    return fd;
+}
+
+static void give_channel(struct trashing *t, int fd)
+{
+    pthread_mutex_lock(&t->mutex);
+    t->channel_fds[t->idle++] = fd;
+    pthread_cond_signal(&t->one_is_idle);
+    pthread_mutex_unlock(&t->mutex);
+}
+
+int trashing_ask(struct trashing *t, const struct trash_request *request)
+{
+    struct trash_answer answer = {.result = -EIO};
+    int fd = take_channel(t);
+
+    if (send(fd, request, sizeof(*request), MSG_NOSIGNAL) != sizeof(*request) ||
+        recv(fd, &answer, sizeof(answer), 0) != sizeof(answer))
+        answer.result = -EIO;
+    give_channel(t, fd);
+    return answer.result;
+}
+
+static int take_outside(struct trashing *t, const struct place *place, const struct stat *st,
+                        struct span path, bool durable)
+{
+    struct trash_request request = {
+        .durable = durable,
+        .dir_dev = place->dir.st_dev,
+        .dir_ino = place->dir.st_ino,
+        .dev = st->st_dev,
+        .ino = st->st_ino,
+    };
+
+    memcpy(request.path, path.data, path.len);
+    return trashing_ask(t, &request);
+}
+
+/* Whether the path leads there without leaving the root's mount: the processes find it so. Returns
+ * 1, 0, or -errno. */
+static int is_on_root(const struct trashing *t, const struct place *place, struct span path)
+{
+    struct place again;
+    int r = place_open_link(t->root->fd, path, RESOLVE_NO_XDEV, &again);
+
+    if (r < 0)
+        return r == -EXDEV ? 0 : r;
+    bool same = again.dir.st_dev == place->dir.st_dev && again.dir.st_ino == place->dir.st_ino;
+    place_close(&again);
+    return same;
+}
+
+/* --- file systems below --- */
+
+/* The last `segments` of a path. */
+static struct span end_of(struct span path, unsigned segments)
+{
+    size_t at = path.len;
+
+    while (at > 0 && segments > 0)
+        segments -= path.data[--at] == '/';
+    return segments > 0 || at == 0 ? path : span_skip(path, at + 1);
+}
+
+/* Where it was, relative to the top, for whoever puts it back. A link on the way may have led here;
+ * then what is left of the path is wrong, and it would be put back to the top. */
+static struct span original_of(int top_fd, const struct place *place, struct span path,
+                               unsigned depth)
+{
+    struct span original = end_of(path, depth + 1);
+    struct place found;
+    char relative[LIMIT_PATH_BYTES];
+
+    memcpy(relative, original.data, original.len);
+    relative[original.len] = '\0';
+    if (place_open_link(top_fd, span_of(relative, original.len), 0, &found) == 0) {
+        bool same = found.dir.st_dev == place->dir.st_dev && found.dir.st_ino == place->dir.st_ino;
+        place_close(&found);
+        if (same)
+            return original;
+    }
+    return end_of(path, 1);
+}
+
+static int take_below(struct trashing *t, const struct place *place, struct span path, bool durable,
+                      struct trashed *trashed)
+{
+    char name[32];
+    unsigned depth = 0;
+    _cleanup_close_ int top_fd = root_open_top(t->root, place->dir_fd, &depth);
+
+    if (top_fd < 0)
+        return top_fd;
+    snprintf(name, sizeof(name), ".Trash-%u", (unsigned)t->uid);
+    int r = trash_open(top_fd, name, t->uid, &trashed->trash);
+    if (r < 0)
+        return r;
+    trashed->below = true;
+    r = root_folder_is_in(t->root, place->dir_fd, &trashed->trash.folder);
+    if (r == 0)
+        return trash_take(&trashed->trash, place, original_of(top_fd, place, path, depth), durable);
+    return r > 0 ? TRASH_FOR_GOOD : r;
+}
+
+/* --- */
+
+int trashing_take(struct trashing *t, const struct place *place, const struct stat *st,
+                  struct span path, bool durable, struct trashed *ret_trashed)
+{
+    struct trashed trashed = {.trash = TRASH_NONE};
+    int r = is_on_root(t, place, path);
+
+    if (r > 0) {
+        r = root_folder_is_in(t->root, place->dir_fd, &t->folder);
+        r = r > 0 ? TRASH_FOR_GOOD : r < 0 ? r : take_outside(t, place, st, path, durable);
+    } else if (r == 0) {
+        r = take_below(t, place, path, durable, &trashed);
+    }
+    if (r != 0)
+        trash_close(&trashed.trash);
+    else
+        *ret_trashed = trashed;
+    return r;
+}
+
+int trashing_sync(struct trashing *t, struct trashed *trashed, bool durable)
+{
+    const struct trash_request request = {.sync = 1};
+    int r = 0;
+
+    if (durable)
+        r = trashed->below ? trash_sync(&trashed->trash) : trashing_ask(t, &request);
+    trash_close(&trashed->trash);
+    return r;
+}

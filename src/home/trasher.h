@@ -1,0 +1,30 @@
+/* The processes that move things from DIR to the trash outside (files/trashing.h).
+ *
+ * Children of home, made before home shuts itself in: they see DIR and the trash by one mount, else
+ * nothing could be renamed from the one to the other. They open nothing but places below DIR, talk
+ * to home alone, in messages of one size, and can do nothing but move to the trash what home could
+ * delete anyway. What is covered in home is left alone: home says which inode it means. They end
+ * with home.
+ */
+#pragma once
+
+#include <limits.h>
+
+#include "files/trashing.h"
+#include "net/channel.h"
+
+/* Of one process. */
+struct trasher {
+    int dir_fd;
+    struct trash trash;
+    char prefix[PATH_MAX]; /* of original paths: of DIR, as the trash wants it, with its slash */
+    struct trash_request request;
+    char original[PATH_MAX + LIMIT_PATH_BYTES];
+};
+
+/* Does what is asked for in its request. Returns 0 or -errno. */
+int trasher_do(struct trasher *t);
+
+/* Starts them, and waits until they have found or made the trash. Before any thread. Sets all but
+ * the root of `ret_trashing`. Returns 0 or -errno: why there is no trash. */
+int trasher_start(const struct boot *boot, struct trashing *ret_trashing);
