@@ -3,6 +3,7 @@ import base64
 import json
 import socket
 import ssl
+import threading
 import time
 
 
@@ -20,6 +21,11 @@ def trusting_context(**options):
     for name, value in options.items():
         setattr(context, name, value)
     return context
+
+
+def end_sending(connection):
+    """The stream ends, in TLS without close_notify, and what comes can be read still (SSLSocket's own shutdown() forgets its keys)."""
+    socket.socket.shutdown(connection.socket, socket.SHUT_WR)
 
 
 class ClosedEarly(Exception):
@@ -192,6 +198,23 @@ class Connection:
             self.socket.settimeout(20)
         assert data == b"", f"unexpected bytes: {data[:200]!r}"
         return True
+
+
+def together(count, function):
+    """What function(0), function(1), ... return when all of them begin at once."""
+    results = [None] * count
+    barrier = threading.Barrier(count)
+
+    def run(number):
+        barrier.wait()
+        results[number] = function(number)
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results
 
 
 def wait_for(condition, timeout, what, interval=0.05):

@@ -5,6 +5,7 @@ Tests that touch the server's files take `os` and `open` from here, and so do th
 import builtins
 import os as host
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -129,7 +130,13 @@ def run(command, environment, folder, identity, timeout, input=None, **options):
     return subprocess.CompletedProcess(command, code, *said)
 
 
-# --- kernel TLS ---
+# --- the kernel ---
+
+
+def kernel_version():
+    """(6, 12, 104)"""
+    with open("/proc/version", encoding="ascii") as file:
+        return tuple(int(number) for number in re.match(r"Linux version (\d+)\.(\d+)(?:\.(\d+))?", file.read()).groups("0"))
 
 
 def kernel_tls_counters():

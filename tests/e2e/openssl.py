@@ -27,6 +27,8 @@ _SET_MIN_VERSION, _SET_MAX_VERSION = 123, 124  # SSL_CTRL_…
 _WANT_READ, _ZERO_RETURN = 2, 6  # SSL_ERROR_…
 _BIO_C_SET_BUF_MEM_EOF_RETURN = 130
 _HANDSHAKE, _KEY_UPDATE, _CLIENT_HELLO, _SERVER_HELLO = 22, 24, 1, 2
+_APPLICATION_DATA = 23  # in TLS 1.3 whatever is sealed
+_HEADER = 0x100  # SSL3_RT_HEADER
 
 
 class OpenSSLSocket:
@@ -37,10 +39,16 @@ class OpenSSLSocket:
         self.buffer = ctypes.create_string_buffer(65536)
         self.piece = 65536  # how much it takes off TCP at a time
         self.messages_in = []  # types of the handshake messages that the server has sent
+        self.records_in = 0  # records of data that it has sent
 
         def on_message(sent, _version, content_type, data, length, _ssl, _argument):
-            if not sent and content_type == _HANDSHAKE and length:
-                self.messages_in.append(ctypes.cast(data, ctypes.POINTER(ctypes.c_ubyte))[0])
+            if sent or not length or content_type not in (_HANDSHAKE, _HEADER):
+                return
+            first = ctypes.cast(data, ctypes.POINTER(ctypes.c_ubyte))[0]
+            if content_type == _HANDSHAKE:
+                self.messages_in.append(first)
+            else:
+                self.records_in += first == _APPLICATION_DATA
 
         self.on_message = _MESSAGE_CALLBACK(on_message)  # has to live as long as the connection
         context = _lib.SSL_CTX_new(_lib.TLS_client_method())

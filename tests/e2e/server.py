@@ -305,7 +305,7 @@ class Server:
     def head(self, target, **options):
         return self.request("HEAD", target, **options)
 
-    def curl(self, *arguments, timeout=60):
+    def curl(self, *arguments, timeout=60, **options):
         """curl -k; returns the finished process (stdout and stderr are bytes)."""
         return subprocess.run(["curl", "-k", "-sS", "--noproxy", "*", *arguments], capture_output=True,
-                              timeout=timeout * SLOW, check=False)
+                              timeout=timeout * SLOW, check=False, **options)

@@ -9,10 +9,10 @@ import time
 
 import pytest
 from client import ClosedEarly
-from machine import open, os
+from machine import IN_VM, not_in_the_vm, open, os
 from server import ALICE, SLOW, own
 
-SIZE = 32 << 20  # more than all buffers between server and client hold
+SIZE = (8 if IN_VM else 32) << 20  # more than all buffers between server and client hold
 READ_FIRST = 1 << 20
 BLOCK = 1 << 20
 
@@ -29,6 +29,8 @@ REQUESTS = {
     "range": f"bytes=1000-{SIZE - 1000}",
     "ranges": f"bytes=0-99,{BLOCK}-{SIZE - BLOCK},{SIZE - 10}-{SIZE - 1}",
 }
+if IN_VM:
+    del REQUESTS["range"], REQUESTS["ranges"]  # slow enough; and what is sent of a file is sent in the same way
 
 
 class Download:
@@ -187,6 +189,7 @@ def contents_of(sizes):
         yield bytes([ord("a") + number % 26]) * sizes[number % len(sizes)]
 
 
+@not_in_the_vm("a writer outside is too slow for it")
 @pytest.mark.parametrize("change, sizes", [
     (replace_by_rename, (1, 1000, 16_000, 17_000, 100_000)),
     (empty_and_write, (3, 500, 4000)),  # one write, one page
@@ -240,6 +243,7 @@ def write_beside(path, content):
     os.replace(path + ".new", path)
 
 
+@not_in_the_vm("who seals makes no difference to what is remembered")
 @pytest.mark.parametrize("change", [write_in_place, write_beside], ids=["in place", "replaced"])
 @pytest.mark.parametrize("size", [1, 1024, 16 << 10, 40 << 10])
 def test_a_change_is_seen_at_once(server, change, size):
@@ -269,6 +273,7 @@ def test_a_change_is_seen_at_once(server, change, size):
             assert known.status == 304
 
 
+@not_in_the_vm("who seals makes no difference to what is remembered")
 def test_a_remembered_file_is_gone_at_once(server):
     server.write("often.bin", b"x" * 100)
     time.sleep(0.03)

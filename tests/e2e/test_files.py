@@ -8,7 +8,7 @@ import urllib.parse
 
 import pytest
 from client import ClosedEarly, wait_for
-from machine import open, os
+from machine import not_in_the_vm, open, os
 from server import ALICE, IS_ROOT, SLOW, own
 
 SIZE = 10_000
@@ -101,6 +101,7 @@ def test_the_tag_changes_with_the_content(server):
     assert len(tags) == 3 and not any(tag.startswith("W/") for tag in tags)
 
 
+@not_in_the_vm("who seals makes no difference to tags; test_etag has them")
 def test_quick_replacements_never_share_a_strong_tag(server):
     """Same size, by another program, as fast as it goes: in place, by rename, with the old time stamp."""
     seen = {}
@@ -510,12 +511,48 @@ def test_special_files_are_not_there_and_do_not_block(server):
 
 
 def test_the_servers_own_folder_is_reserved(server):
-    server.write(".fastfile/upload", "SECRET")
-    server.write("sub/.fastfile/upload", "SECRET")
-    for target in ("/.fastfile/upload", "/sub/../.fastfile/upload", "/%2efastfile/upload", "//.fastfile/upload",
-                   "/./.fastfile/upload"):
+    server.write(".fastfile/secret", "SECRET")
+    server.write("sub/.fastfile/secret", "SECRET")
+    for target in ("/.fastfile/secret", "/sub/../.fastfile/secret", "/%2efastfile/secret", "//.fastfile/secret",
+                   "/./.fastfile/secret", "/.FASTFILE/secret", "/.fastfile./secret", "/sub/.Fastfile%20/secret"):
         response = server.get(target)
         assert response.status in (400, 404) and b"SECRET" not in response.body
+
+
+def test_no_way_into_the_servers_own_folder(server):
+    """Links that another program has made lead there, to a file or to a folder above."""
+    server.write("ways/.fastfile/uploads/x.data", "SECRET")
+    server.write("ways/sub/file", "public")
+    for name, to in (("all", ".fastfile/uploads"), ("own", ".fastfile"), ("sub/up", "../.fastfile"), ("twice", "sub/up/uploads"),
+                     ("file", "all/x.data"), ("fine", "sub"), ("here", "."), ("fine-file", "fine/file")):
+        os.symlink(to, server.path(f"ways/{name}"))
+    into = ("/all/", "/all/x.data", "/own/uploads/", "/own/uploads/x.data", "/sub/up/uploads/x.data", "/twice/", "/twice/x.data", "/file",
+            "/fine/up/uploads/x.data", "/here/all/x.data")
+    for target in into:
+        for query in ("", "?archive=tar", "?archive=zip", "?format=json"):
+            for _ in range(2):  # the second time it could be remembered
+                response = server.get(f"/ways{target}{query}")
+                assert response.status in (403, 404) and b"SECRET" not in response.body and b"x.data" not in response.body, (target, response)
+        assert server.request("PUT", f"/ways{target.rstrip('/')}", body=b"x").status in (403, 404, 405), target
+    for target in ("/all/x.data", "/twice/x.data"):
+        assert server.request("DELETE", f"/ways{target}").status == 403
+        for method in "COPY", "MOVE":
+            assert server.request(method, f"/ways{target}", fields={"Destination": "/ways/stolen"}).status == 403
+        assert server.request("MKCOL", f"/ways{target}-folder").status == 403
+        assert server.request("COPY", "/ways/sub/file", fields={"Destination": f"/ways{target}"}).status == 403
+    response = server.get("/ways/?archive=tar")
+    assert response.status == 200 and b"SECRET" not in response.body
+    # Nor is shown what nobody gets.
+    for folder, names in ("", {"fine", "fine-file", "here", "sub"}), ("sub/", {"file"}), ("here/sub/", {"file"}):
+        listed = server.get(f"/ways/{folder}?format=json").json()
+        assert {entry["name"].rstrip("/") for entry in listed["entries"]} == names
+        page = server.get(f"/ways/{folder}", fields={"Accept": "text/html"}).text
+        assert "fastfile/uploads" not in page and not any(f'href="{name}' in page for name in ("all/", "own/", "up/", "twice/"))
+    assert os.listdir(server.path("ways/.fastfile/uploads")) == ["x.data"]
+    for target in ("/fine/file", "/fine-file", "/here/fine/file", "/here/here/sub/file"):
+        assert server.get(f"/ways{target}").body == b"public"
+    for target in ("/fine/", "/here/", "/here/sub/"):
+        assert server.get(f"/ways{target}").status == 200
 
 
 def test_last_modified_of_odd_times(server):

@@ -54,10 +54,10 @@ def trickle(connection, body, pieces=20):
 @pytest.mark.parametrize("length", [1, 1000, 20_000, 300_000])
 @pytest.mark.parametrize("with_head", [0, 1, 500], ids=lambda size: f"{size} bytes with the head")
 def test_the_answer_to_a_body_that_is_still_coming(server, length, with_head):
-    """The head leads from gate to home; the body comes bit by bit, to one or the other. Nobody here takes a PUT."""
+    """The head leads from gate to home; the body comes bit by bit, to one or the other. Nobody takes a POST."""
     body = b"x" * length
     with server.connect() as connection:
-        connection.send(head("/new.txt", method="PUT", Content_Length=length) + body[:with_head])
+        connection.send(head("/new.txt", method="POST", Content_Length=length) + body[:with_head])
         try:
             trickle(connection, body[with_head:])
         except OSError:
@@ -70,7 +70,7 @@ def test_the_answer_to_a_body_that_is_still_coming(server, length, with_head):
 
 def test_the_answer_to_a_chunked_body_that_is_still_coming(server):
     with server.connect() as connection:
-        connection.send(head("/new.txt", method="PUT", Transfer_Encoding="chunked"))
+        connection.send(head("/new.txt", method="POST", Transfer_Encoding="chunked"))
         try:
             trickle(connection, b"5\r\nhello\r\n" * 100 + b"0\r\n\r\n")
         except OSError:
@@ -78,9 +78,21 @@ def test_the_answer_to_a_chunked_body_that_is_still_coming(server):
         assert connection.read_response().status == 405
 
 
+@pytest.mark.parametrize("length", [1, 1000, 20_000, 300_000])
+@pytest.mark.parametrize("with_head", [0, 1, 500, 300_000], ids=lambda size: f"{size} bytes with the head")
+def test_a_body_that_is_kept(server, length, with_head):
+    """What came to gate with the head and what comes to home later is one file."""
+    body = os.urandom(length)
+    with server.connect() as connection:
+        connection.send(head("/kept.bin", method="PUT", Content_Length=length) + body[:with_head])
+        trickle(connection, body[with_head:])
+        assert connection.read_response().status in (201, 204)
+        assert connection.request("GET", "/kept.bin", auth=ALICE).body == body
+
+
 def test_a_body_that_is_not_wanted_is_not_asked_for(server):
     with server.connect() as connection:
-        connection.send(head("/new.txt", method="PUT", Content_Length=10, Expect="100-continue"))
+        connection.send(head("/new.txt", method="POST", Content_Length=10, Expect="100-continue"))
         assert connection.read_response(interim=True).status == 405
 
 

@@ -59,7 +59,7 @@ def test_head_of_everything_has_no_body(server, target):
 @pytest.mark.parametrize("target", ["/", "/file1.txt", "*"])
 def test_options(server, target):
     response = server.request("OPTIONS", target)
-    assert response.status in (200, 204)
+    assert response.status == 200
     allowed = {method.strip() for method in response.field("Allow").split(",")}
     assert {"GET", "HEAD", "OPTIONS"} <= allowed
 
@@ -246,7 +246,7 @@ def chunked(*chunks):
                          ids=["one", "none", "many", "extension and trailer"])
 def test_a_refused_chunked_body_does_not_become_a_request(server, body):
     with server.connect() as connection:
-        connection.send(f"PUT /new.txt HTTP/1.1\r\n{AUTHORIZED}Transfer-Encoding: chunked\r\n\r\n{body}")
+        connection.send(f"POST /new.txt HTTP/1.1\r\n{AUTHORIZED}Transfer-Encoding: chunked\r\n\r\n{body}")
         response = connection.read_response()
         assert response.status == 405
         if response.field("Connection") == "close":
@@ -262,14 +262,14 @@ def test_a_refused_chunked_body_does_not_become_a_request(server, body):
 def test_a_bad_chunked_body_ends_the_connection(server, body):
     smuggled = f"GET /file1.txt HTTP/1.1\r\n{AUTHORIZED}\r\n"
     with server.connect() as connection:
-        connection.send(f"PUT /new.txt HTTP/1.1\r\n{AUTHORIZED}Transfer-Encoding: chunked\r\n\r\n{body}{smuggled}")
+        connection.send(f"POST /new.txt HTTP/1.1\r\n{AUTHORIZED}Transfer-Encoding: chunked\r\n\r\n{body}{smuggled}")
         assert connection.read_response().status in (400, 405)
         assert connection.is_closed()
 
 
 def test_a_refused_body_with_length_is_consumed(server):
     with server.connect() as connection:
-        connection.send_request("PUT", "/new.txt", body=b"GET / HTTP/1.1\r\n\r\n" * 10, auth=ALICE)
+        connection.send_request("POST", "/new.txt", body=b"GET / HTTP/1.1\r\n\r\n" * 10, auth=ALICE)
         response = connection.read_response()
         assert response.status == 405
         if response.field("Connection") == "close":
@@ -286,7 +286,7 @@ def test_get_with_a_body(server):
 def test_expect_refused_at_once(server):
     """The body is never sent: the final answer comes instead of 100."""
     with server.connect() as connection:
-        connection.send_request("PUT", "/new.txt", auth=ALICE,
+        connection.send_request("POST", "/new.txt", auth=ALICE,
                                 fields={"Expect": "100-continue", "Content-Length": "1000000"})
         assert connection.read_response(interim=True).status == 405
 

@@ -4,7 +4,7 @@ import re
 
 import machine
 import pytest
-from machine import open, os
+from machine import os
 from server import ALICE, TLS_MODE
 
 pytestmark = pytest.mark.skipif(TLS_MODE != "", reason="--tls is said to every server already")
@@ -27,9 +27,8 @@ def test_kernel_that_is_asked_for(make_server):
 
 
 def is_trusted():
-    with open("/proc/version", encoding="ascii") as file:
-        major, minor, patch = (int(number) for number in re.match(r"Linux version (\d+)\.(\d+)(?:\.(\d+))?", file.read()).groups("0"))
-    return (major, minor) == (6, 12) and patch >= 104
+    major, minor, patch = machine.kernel_version()
+    return patch >= {(6, 12): 104, (6, 18): 45}.get((major, minor), float("inf"))
 
 
 @pytest.mark.parametrize("options", [[], ["--tls", "auto"], ["--tls", "user"]], ids=["default", "auto", "user"])
@@ -46,5 +45,10 @@ def test_who_seals(make_server, options):
 
 def test_check_speaks_of_it(make_server):
     said = make_server(start=False).run("check").stdout
-    line = next(line for line in said.splitlines() if line.startswith("Kernel TLS"))
-    assert "no:" not in line if HAS_TLS else "no:" in line
+    line, advice = re.search(r"^Kernel TLS +(.*)\n(?: +-> (.*)\n)?", said, re.M).groups("")
+    if not HAS_TLS:
+        assert line.startswith("no: ") and "modprobe tls" in advice and "/etc/modules-load.d/tls.conf" in advice
+    elif not is_trusted():
+        assert line.startswith("there, but not used") and "--tls kernel" in advice
+    else:
+        assert line.startswith("yes: ") and advice == ""

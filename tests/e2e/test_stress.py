@@ -8,11 +8,14 @@ import contextlib
 import hashlib
 import random
 import re
+import selectors
 import socket
+import ssl
 import struct
 import threading
 import time
 
+import machine
 import pytest
 from client import basic, trusting_context, wait_for
 from crowds import many_descriptors, needs_descriptors  # noqa: F401
@@ -31,10 +34,12 @@ CROWD = 1000 // SLOW
 def module_server(request):
     """Stands for conftest's: all tests here have both kinds, unless they say which."""
     made = Server(plain=request.param == "plain")
-    made.at_rest = made.descriptors()
     made.write("small", "hello")
     made.content = os.urandom(LARGE)
     made.write("large", made.content)
+    made.get("/small")  # whoever starts slowly has started now
+    time.sleep(2.5)  # and has let go of the file
+    made.at_rest = made.descriptors()
     yield made
     made.finish()
 
@@ -244,9 +249,11 @@ def test_gone_after_any_byte(server):
 def test_new_keys_through_a_row_of_downloads(server, ask):
     """Three times within each, with the request for the next one between them: 64 MiB natively.
 
-    The server looks at them when it is through with a response, of which the end may still wait. If its kernel cannot change
+    The server looks at them when it is through with a response, of which the end may still wait. If its kernel seals and cannot change
     keys, that response or one of the next two is the last (they may be there already), and complete.
     """
+    by_kernel = TLS_MODE == "kernel"
+    before = machine.kernel_tls_counters()
     count = 64 * MIB // LARGE if SLOW == 1 else 4
     rng = random.Random(2)
     digest = hashlib.sha256(server.content).digest()
@@ -267,10 +274,12 @@ def test_new_keys_through_a_row_of_downloads(server, ask):
             assert got.digest() == digest, answers
             answers += 1
         theirs = connection.socket.key_updates_received
-        if ask and TLS_MODE == "kernel" and not theirs:
-            assert 1 <= answers <= 3 and connection.is_closed(within=3 * SLOW)
+        if ask and by_kernel and machine.kernel_version() < (6, 14):
+            assert 1 <= answers <= 3 and theirs == 0 and connection.is_closed(within=3 * SLOW)
         else:
             assert answers == count and (0 < theirs <= 3 * count if ask else theirs == 0)
+    if by_kernel and theirs:
+        assert machine.kernel_tls_counters()["TlsTxRekeyOk"] == before["TlsTxRekeyOk"] + theirs
 
 
 @pytest.mark.parametrize("first", ["/small", "/large"])
@@ -334,6 +343,10 @@ def downloads(server, count):
             one.result()
 
 
+def p99(times):
+    return sorted(times)[len(times) * 99 // 100]
+
+
 @pytest.mark.parametrize("count", [1, 8])
 def test_small_files_beside_downloads(one_ring, count):
     """1,000 requests (fewer where things are slow), 20 at a time; test_patience.py has those that begin with a new connection."""
@@ -346,13 +359,24 @@ def test_small_files_beside_downloads(one_ring, count):
                 connection.send(head("/small"))
             for connection in connections:
                 assert connection.read_response().body == b"hello"
-            times.append(time.monotonic() - started)
-    print(f"20 answers beside {count}: median {sorted(times)[len(times) // 2] * 1e3:.1f} ms, longest {max(times) * 1e3:.1f} ms")
-    assert sorted(times)[len(times) // 2] < 0.2 * SLOW
+                times.append(time.monotonic() - started)
+    median = sorted(times)[len(times) // 2]
+    print(f"beside {count}: median {median * 1e3:.1f} ms, p99 {p99(times) * 1e3:.1f} ms, longest {max(times) * 1e3:.1f} ms")
+    assert median < 0.2 * SLOW and p99(times) < 0.5 * SLOW
+
+
+def seconds_of_download(server, rounds):
+    """Of /huge, so many times; curl gives up when 20 s bring nothing."""
+    started = time.monotonic()
+    done = server.curl("-u", ":".join(ALICE), "--speed-limit", "1", "--speed-time", str(20 * SLOW), *[server.url("/huge")] * rounds, timeout=60)
+    seconds = time.monotonic() - started
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout) == rounds * HUGE and hashlib.sha256(done.stdout[-HUGE:]).hexdigest() == server.digest
+    return seconds
 
 
 def test_a_download_beside_small_files(one_ring):
-    """20 who always have 50 requests on the way; curl gives up when 20 s bring nothing."""
+    """20 who always have 50 requests on the way leave it at least a fifth of its speed."""
     stop = threading.Event()
 
     def ask(connection):
@@ -365,14 +389,78 @@ def test_a_download_beside_small_files(one_ring):
             answers += 50
         return answers
 
+    rounds = 4 if SLOW == 1 else 1
+    alone = seconds_of_download(one_ring, rounds)
     with contextlib.ExitStack() as stack, concurrent.futures.ThreadPoolExecutor(20) as pool:
         asking = [pool.submit(ask, connection) for connection in [*regulars(one_ring, stack)]]
         try:
-            done = one_ring.curl("-u", ":".join(ALICE), "--speed-limit", "1", "--speed-time", str(20 * SLOW), one_ring.url("/huge"), timeout=60)
+            beside = seconds_of_download(one_ring, rounds)
         finally:
             stop.set()
         answers = [one.result() for one in asking]
-    print(f"{sum(answers)} answers meanwhile")
-    assert done.returncode == 0, done.stderr
-    assert hashlib.sha256(done.stdout).hexdigest() == one_ring.digest
+    print(f"{alone:.2f} s alone, {beside:.2f} s beside {sum(answers)} answers")
     assert min(answers) > 0
+    assert beside < 5 * alone + 0.5 * SLOW
+
+
+# --- beside handshakes -----------------------------------------------------------------------------------------------
+
+
+def client_hello():
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    with contextlib.suppress(ssl.SSLWantReadError):
+        trusting_context().wrap_bio(incoming, outgoing, server_hostname="localhost").do_handshake()
+    return outgoing.read()
+
+
+def ask_until(over, connection, target):
+    """How long each answer took, until the event."""
+    times = []
+    while not over.is_set():
+        started = time.monotonic()
+        assert connection.request("GET", target, auth=ALICE if target == "/small" else None).status == 200
+        times.append(time.monotonic() - started)
+    return times
+
+
+def burst_of_handshakes(server, count):
+    """So many first flights at once, while others ask gate and home. Returns how long all of that took, and the answers of either."""
+    hello = client_hello()
+    over = threading.Event()
+    with contextlib.ExitStack() as stack, concurrent.futures.ThreadPoolExecutor(2) as pool, selectors.DefaultSelector() as selector:
+        strangers = [stack.enter_context(server.connect_plain(timeout=20 * SLOW)).socket for _ in range(count)]
+        at_gate, at_home = (stack.enter_context(server.connect(timeout=20 * SLOW)) for _ in range(2))
+        assert at_gate.request("GET", "/.fastfile/health").status == 200 == at_home.request("GET", "/small", auth=ALICE).status
+        for stranger in strangers:
+            selector.register(stranger, selectors.EVENT_READ)
+        started = time.monotonic()
+        for stranger in strangers:
+            stranger.sendall(hello)
+        asking = [pool.submit(ask_until, over, *what) for what in ((at_gate, "/.fastfile/health"), (at_home, "/small"))]
+        try:
+            while selector.get_map():
+                ready = selector.select(20 * SLOW)
+                assert ready, "a stranger is not answered"
+                for key, _ in ready:
+                    assert key.fileobj.recv(1)[0] == 22  # a handshake's record
+                    selector.unregister(key.fileobj)
+        finally:
+            over.set()
+        return time.monotonic() - started, *(one.result() for one in asking)
+
+
+@machine.not_in_the_vm("QEMU accepts one after the other")
+@pytest.mark.parametrize("one_ring", ["TLS"], indirect=True)
+def test_answers_beside_a_burst_of_handshakes(one_ring):
+    """Who is connected does not wait until hundreds of others have their first flight, neither with gate nor with home. The quietest of
+    three bursts counts: other programs can make anybody wait."""
+    count = 400 // SLOW
+    shares = []
+    for _ in range(3):
+        burst, gate, home = burst_of_handshakes(one_ring, count)
+        print(f"{count} handshakes in {burst * 1e3:.0f} ms; gate: {len(gate)} answers, longest {max(gate) * 1e3:.1f} ms; "
+              f"home: {len(home)}, {max(home) * 1e3:.1f} ms")
+        shares.append((max(gate) / burst, max(home) / burst))
+        if max(shares[-1]) < 1 / 2:
+            return
+    assert False, shares

@@ -21,8 +21,15 @@ def folder():
     machine.remove_folder(made)
 
 
+# What is the same on every machine, and slow on this one.
+SEEN_ELSEWHERE = {f"test_{name}" for name in ("auth_passwd", "auth_password", "auth_session", "auth_throttle", "auth_users", "exchange_body",
+                                              "monitor_forward")}
+
+
 @pytest.mark.parametrize("path", PROGRAMS, ids=os.path.basename)
 def test_unit(folder, path):
+    if os.path.basename(path) in SEEN_ELSEWHERE:
+        pytest.skip("the same on every machine")
     copy = f"{folder}/{os.path.basename(path)}"
     with open(path, "rb") as here, guest.open_file(copy, "wb") as there:
         there.write(here.read())

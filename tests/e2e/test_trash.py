@@ -1,0 +1,322 @@
+"""--trash: what is deleted lies in the desktop's trash, from where it can be put back."""
+import configparser
+import datetime
+import errno
+import os as host
+import signal
+import subprocess
+import threading
+import urllib.parse
+
+import pytest
+from client import wait_for
+from faults import Faults
+from machine import IN_VM, IS_ROOT, USER, not_in_the_vm, open, os
+from server import ALICE, BOB, SLOW, own
+
+pytestmark = not_in_the_vm("a folder outside the one that is served")
+needs_mounts = pytest.mark.skipif(not IS_ROOT or IN_VM, reason="mounts")
+MANY = 20 if SLOW > 1 else 100
+
+
+def delete(server, target, auth=ALICE, **fields):
+    return server.request("DELETE", target, auth=auth, fields={name.replace("_", "-"): value for name, value in fields.items()})
+
+
+def home_trash(server):
+    return os.path.join(server.environment["HOME"], ".local/share/Trash")
+
+
+def info(trash, name):
+    parser = configparser.RawConfigParser(strict=True)
+    with open(os.path.join(trash, "info", name + ".trashinfo")) as file:
+        text = file.read()
+    assert text.startswith("[Trash Info]\n")
+    parser.read_string(text)
+    section = parser["Trash Info"]
+    return urllib.parse.unquote(section["Path"], errors="surrogateescape"), section["DeletionDate"]
+
+
+def lies_there(trash, top=""):
+    """{name: where it was}, and that there is one for the other."""
+    files, infos = (set(os.listdir(os.path.join(trash, one))) for one in ("files", "info"))
+    assert {name + ".trashinfo" for name in files} == infos
+    return {name: os.path.relpath(info(trash, name)[0], top or "/") if top else info(trash, name)[0] for name in files}
+
+
+@pytest.fixture
+def server(make_server):
+    return make_server("--trash")
+
+
+def test_files_folders_and_links(server):
+    server.write("a/file.txt", "content")
+    server.write("a/folder/sub/x", "x")
+    os.symlink("file.txt", server.path("a/link"))
+    inode = os.stat(server.path("a/file.txt")).st_ino
+    before = datetime.datetime.utcnow().replace(microsecond=0)
+    for name in ("file.txt", "folder/", "link"):
+        response = delete(server, f"/a/{name}")
+        assert (response.status, response.body) == (204, b"")
+    assert os.listdir(server.path("a")) == []
+    assert delete(server, "/a/file.txt").status == 404
+    trash = home_trash(server)
+    assert lies_there(trash) == {name: server.path(f"a/{name}") for name in ("file.txt", "folder", "link")}
+    date = datetime.datetime.strptime(info(trash, "file.txt")[1], "%Y-%m-%dT%H:%M:%S")
+    assert before <= date <= before + datetime.timedelta(seconds=60)  # TZ is UTC
+    assert os.stat(os.path.join(trash, "files/file.txt")).st_ino == inode
+    assert os.readlink(os.path.join(trash, "files/link")) == "file.txt"
+    for folder in (trash, trash + "/files", trash + "/info"):
+        assert os.stat(folder).st_mode & 0o7777 == 0o700 and os.stat(folder).st_uid == USER.pw_uid
+    os.rename(os.path.join(trash, "files/folder"), info(trash, "folder")[0])
+    assert server.get("/a/folder/sub/x").body == b"x"
+
+
+@pytest.mark.parametrize("name", ["ä ö", "100%", "#?&+=", "=x", ".hidden", "n" * 255, "ü" * 127, "a\\b", "[x]"])
+def test_names(server, name):
+    for number in range(3):
+        target = server.write(f"d/{name}", str(number))
+        assert delete(server, urllib.parse.quote(target)).status == 204
+    found = lies_there(home_trash(server))
+    assert len(found) == 3 and set(found.values()) == {server.path(f"d/{name}")}
+    contents = {open(os.path.join(home_trash(server), "files", one)).read() for one in found}
+    assert contents == {"0", "1", "2"}
+    if len(name.encode()) < 200:
+        assert set(found) == {name, f"{name}.2", f"{name}.3"}
+
+
+def test_what_is_refused_stays(server):
+    server.write("x", "x")
+    server.write("closed/y", "y")
+    os.chmod(server.path("closed"), 0o555)
+    for target, fields, status in (("/x", {"If_Match": '"other"'}, 412), ("/missing", {}, 404), ("/x/", {}, 404), ("/", {}, 403),
+                                   ("/closed/y", {}, 403), ("/closed", {"Depth": "0"}, 400)):
+        assert delete(server, target, **fields).status == status, target
+    assert delete(server, "/x", auth=BOB).status == 403
+    assert lies_there(home_trash(server)) == {}
+    assert server.get("/x").body == b"x" and server.get("/closed/y").body == b"y"
+    os.chmod(server.path("closed"), 0o755)
+
+
+def test_many_at_once(server):
+    for number in range(MANY):
+        server.write(f"f{number}/same", str(number))
+    with_results = [None] * 2 * MANY
+
+    def run(number):
+        with_results[number] = delete(server, f"/f{number % MANY}/same").status
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(2 * MANY)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert with_results.count(204) == MANY and with_results.count(404) == MANY
+    found = lies_there(home_trash(server))
+    assert sorted(found.values()) == sorted(server.path(f"f{number}/same") for number in range(MANY))
+
+
+def test_a_trash_in_the_folder_itself(make_server):
+    """What lies in the trash is deleted for good."""
+    one = make_server("--trash", start=False)
+    one.environment["XDG_DATA_HOME"] = one.path(".data")
+    one.start()
+    trash = one.path(".data/Trash")
+    for name in ("x", "folder/y"):
+        one.write(name, name)
+    assert delete(one, "/x").status == 204 and delete(one, "/folder").status == 204
+    assert set(lies_there(trash)) == {"x", "folder"}
+    assert one.get("/.data/Trash/files/x").body == b"x"
+    assert delete(one, "/.data/Trash/files/x").status == 204
+    assert delete(one, "/.data/Trash/info/x.trashinfo").status == 204
+    assert set(lies_there(trash)) == {"folder"}
+    assert delete(one, "/.data").status == 403
+    assert delete(one, "/.data/Trash/files/folder").status == 204
+    assert os.listdir(trash + "/files") == []
+
+
+def test_what_is_covered_is_left_alone(make_server):
+    one = make_server("--trash", start=False)
+    one.environment["XDG_STATE_HOME"] = one.path("state")
+    os.makedirs(one.path("state"))
+    own(one.path("state"))
+    one.write("beside", "x")
+    one.start()
+    wait_for(lambda: os.path.isdir(one.path("state/fastfile")), 5 * SLOW, "its state folder")
+    inside = set(os.listdir(one.path("state/fastfile")))
+    assert delete(one, "/state/fastfile").status in (403, 409)
+    assert delete(one, "/beside").status == 204
+    assert set(os.listdir(one.path("state/fastfile"))) >= inside
+    assert set(lies_there(home_trash(one))) == {"beside"}
+
+
+def test_from_the_configuration_file(make_server):
+    one = make_server(start=False)
+    path = os.path.join(one.base, "fastfile.ini")
+    with open(path, "w") as file:
+        file.write("trash = yes\n")
+    own(path)
+    one.options += ["--config", path]
+    one.write("x", "x")
+    one.start()
+    assert delete(one, "/x").status == 204
+    assert set(lies_there(home_trash(one))) == {"x"}
+
+
+def test_without_it_things_are_gone(make_server):
+    one = make_server()
+    one.write("x", "x")
+    assert delete(one, "/x").status == 204
+    assert not os.path.exists(home_trash(one))
+
+
+def children_of(pid):
+    with host.fdopen(host.open(f"/proc/{pid}/task/{pid}/children", host.O_RDONLY)) as file:
+        return [int(one) for one in file.read().split()]
+
+
+def home_and_children(server):
+    return next((pid, children) for pid in server.roles()["home"] if (children := children_of(pid)))
+
+
+def test_its_processes_live_and_die_with_home(server):
+    home, children = home_and_children(server)
+    for child in children:
+        open_there = [os.readlink(f"/proc/{child}/fd/{number}") for number in os.listdir(f"/proc/{child}/fd")]
+        assert sum(one.startswith("socket:") for one in open_there) == 1
+        assert {line.split()[1] for line in open(f"/proc/{child}/status") if line.startswith("Seccomp:")} == {"2"}
+    os.kill(home, 9)
+    wait_for(lambda: not any(os.path.exists(f"/proc/{child}") for child in children), 5 * SLOW, "their end")
+    server.write("x", "x")
+    wait_for(lambda: delete(server, "/x").status == 204, 10 * SLOW, "another one")
+    assert set(lies_there(home_trash(server))) == {"x"}
+
+
+def test_who_waits_for_the_disk_holds_up_nobody(server):
+    """As if all of its processes but one were at it."""
+    _, children = home_and_children(server)
+    waiting, free = children[1:], children[:1]
+    assert waiting and free
+    for number in range(len(children)):
+        server.write(f"f{number}", "x")
+    statuses = []
+
+    def run(number):
+        statuses.append(delete(server, f"/f{number}").status)
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(len(children))]
+    try:
+        for child in waiting:
+            os.kill(child, signal.SIGSTOP)
+        for thread in threads:
+            thread.start()
+        wait_for(lambda: statuses, 5 * SLOW, "one of the deletions")
+    finally:
+        for child in waiting:
+            os.kill(child, signal.SIGCONT)
+        for thread in threads:
+            thread.join()
+    assert statuses == [204] * len(children)
+    assert set(lies_there(home_trash(server))) == {f"f{number}" for number in range(len(children))}
+
+
+@pytest.mark.parametrize("call", ["fsync", "fsync_folder"])
+def test_a_disk_that_fails(make_server, call):
+    """Where it was is on the disk before it moves: if that fails it stays."""
+    one = make_server("--trash", start=False)
+    faults = Faults(one)
+    one.write("x", "x")
+    one.start()
+    faults.set(call, errno.EIO, times=1)
+    assert delete(one, "/x").status == 500
+    assert one.get("/x").body == b"x" and lies_there(home_trash(one)) == {}
+    faults.set("fsync_folder", errno.EIO, skip=1, times=1)  # it has moved, and nobody knows whether that lasts
+    assert delete(one, "/x").status == 500
+    assert set(lies_there(home_trash(one))) == {"x"}
+    one.stop()
+
+
+def test_nothing_is_synced_where_nobody_wants_it(make_server):
+    one = make_server("--trash", "--durability", "none", start=False)
+    faults = Faults(one)
+    one.write("x", "x")
+    one.start()
+    for call in "fsync", "fsync_folder", "syncfs":
+        faults.set(call, errno.EIO)
+    assert delete(one, "/x").status == 204
+    assert not any(faults.hits(call) for call in ("fsync", "fsync_folder", "syncfs"))
+    assert set(lies_there(home_trash(one))) == {"x"}
+    one.stop()
+
+
+@needs_mounts
+def test_at_the_top_of_another_file_system(make_server):
+    one = make_server("--trash", start=False, dir_name="disk/files")
+    disk = os.path.dirname(one.dir)
+    subprocess.run(["mount", "-t", "tmpfs", "none", disk], check=True)
+    try:
+        os.mkdir(one.dir)
+        own(disk)
+        one.write("a/x", "x")
+        one.start()
+        assert delete(one, "/a/x").status == 204
+        assert lies_there(f"{disk}/.Trash-{USER.pw_uid}") == {"x": "files/a/x"}
+        assert not os.path.exists(home_trash(one)) or lies_there(home_trash(one)) == {}
+        one.stop()
+    finally:
+        subprocess.run(["umount", "-l", disk], check=True)
+
+
+@needs_mounts
+def test_started_by_root(make_server):
+    """The trash is that of whose files are served, with his rights."""
+    one = make_server("--trash", "--run-as", USER.pw_name, start=False, as_root=True, dir_name="disk/files")
+    disk = os.path.dirname(one.dir)
+    subprocess.run(["mount", "-t", "tmpfs", "none", disk], check=True)
+    try:
+        os.mkdir(one.dir)
+        own(disk)
+        one.write("x", "x")
+        one.start()
+        assert delete(one, "/x").status == 204
+        trash = f"{disk}/.Trash-{USER.pw_uid}"
+        assert lies_there(trash) == {"x": "files/x"} and os.stat(trash).st_uid == USER.pw_uid
+        one.stop()
+    finally:
+        subprocess.run(["umount", "-l", disk], check=True)
+
+
+@needs_mounts
+def test_what_is_mounted_below_has_its_own(make_server):
+    one = make_server("--trash", start=False)
+    one.mkdir("usb")
+    subprocess.run(["mount", "-t", "tmpfs", "none", one.path("usb")], check=True)
+    try:
+        own(one.path("usb"))
+        for name in ("usb/a/b/x", "usb/y", "here", "usb/a/z"):
+            one.write(name, name)
+        os.symlink("usb/a", one.path("link"))
+        one.start()
+        for target in ("/usb/a/b/x", "/usb/y", "/here", "/link/z"):
+            assert delete(one, target).status == 204, target
+        trash = one.path(f"usb/.Trash-{USER.pw_uid}")
+        assert lies_there(trash) == {"x": "a/b/x", "y": "y", "z": "z"}
+        assert lies_there(home_trash(one)) == {"here": one.path("here")}
+        assert delete(one, f"/usb/.Trash-{USER.pw_uid}/files/x").status == 204
+        assert not os.path.exists(trash + "/files/x")
+        assert delete(one, "/usb").status == 403
+        assert delete(one, f"/usb/.Trash-{USER.pw_uid}").status == 403
+        one.stop()
+    finally:
+        subprocess.run(["umount", "-l", one.path("usb")], check=True)
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="somebody else's folder")
+def test_where_no_trash_can_be(make_server):
+    one = make_server("--trash", start=False)
+    data = os.path.join(one.base, "data")
+    os.mkdir(data)
+    os.chmod(data, 0o755)
+    one.environment["XDG_DATA_HOME"] = data
+    code, log = one.run_to_failure()
+    assert code != 0 and "--trash: there is no trash for" in log
