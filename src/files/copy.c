@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <stdlib.h>
-#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -14,6 +13,7 @@
 #include "files/name_lock.h"
 #include "files/remove.h"
 #include "files/replace.h"
+#include "files/room.h"
 #include "files/xattrs.h"
 #include "rt/io.h"
 
@@ -116,12 +116,7 @@ static int look(struct copying *k)
 /* 507 before the first byte is copied for nothing. */
 static int check_room(const struct copying *k)
 {
-    struct statfs fs;
-
-    if (fstatfs(k->to.dir_fd, &fs) < 0 || fs.f_blocks == 0)
-        return 0;
-    uint64_t block = (uint64_t)(fs.f_frsize ? fs.f_frsize : fs.f_bsize);
-    return (uint64_t)k->source.st_blocks * 512 / block > (uint64_t)fs.f_bavail ? 507 : 0;
+    return room_check(k->to.dir_fd, (uint64_t)k->source.st_blocks * 512);
 }
 
 static int begin_file(struct copying *k)

@@ -22,6 +22,13 @@ static int check_digests(struct put *p)
     return r < 0 ? r : r == 0 ? WRONG_DIGEST : 0;
 }
 
+static void note_written(struct task *t, void *context)
+{
+    struct put *p = context;
+
+    store_reserve(t, &p->store, p->receive.offset);
+}
+
 /* Before the peer is asked for a body it is known whether the file may be; and what may not fit
  * into memory goes to the disk as it comes. */
 static int put_large(struct task *t, struct put *p)
@@ -32,6 +39,8 @@ static int put_large(struct task *t, struct put *p)
         return r;
     p->receive.lane = p->store.lane;
     p->receive.fd = store_fd(&p->store);
+    p->receive.written = note_written;
+    p->receive.context = p;
     r = receive_body(t, &p->receive);
     if (r == 0)
         r = check_digests(p);

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
@@ -11,15 +12,6 @@
 #include "base/cleanup.h"
 #include "base/limits.h"
 #include "files/place.h"
-
-/* statfs(2) has the numbers, linux/magic.h only some of them. */
-enum {
-    FS_EXT4 = 0xEF53,
-    FS_XFS = 0x58465342,
-    FS_TMPFS = 0x01021994,
-};
-#define FS_BTRFS 0x9123683Eu
-#define FS_F2FS 0xF2F52010u
 
 /* --- names that are the server's own --- */
 
@@ -102,11 +94,11 @@ static bool is_fast(int fd)
     if (fstatfs(fd, &fs) < 0)
         return false;
     switch ((uint32_t)fs.f_type) {
-    case FS_EXT4:
-    case FS_XFS:
-    case FS_TMPFS:
-    case FS_BTRFS:
-    case FS_F2FS:
+    case EXT4_SUPER_MAGIC:
+    case XFS_SUPER_MAGIC:
+    case TMPFS_MAGIC:
+    case BTRFS_SUPER_MAGIC:
+    case F2FS_SUPER_MAGIC:
         return true;
     default:
         return false;

@@ -3,15 +3,18 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
-#include <sys/statvfs.h>
-#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "files/content.h"
 #include "files/etag.h"
 #include "files/name_lock.h"
+#include "files/room.h"
 #include "files/xattrs.h"
+
+/* The next step is reserved when so little is left of the last one: more than a piece that is
+ * written at once. */
+enum { RESERVE_AHEAD = 1024 * 1024 };
 
 /* --- on a helper thread --- */
 
@@ -63,15 +66,11 @@ static int check_locks(const struct store *s)
 /* 507 before the first byte is sent for nothing. What is here already will find out itself. */
 static int check_room(const struct store *s)
 {
-    struct statfs fs;
-
     if (s->adopts && s->temporary.fd >= 0) /* it is there already */
         return 0;
-    if (s->content.data || s->length == STORE_LENGTH_UNKNOWN || fstatfs(s->place.dir_fd, &fs) < 0 ||
-        fs.f_blocks == 0)
+    if (s->content.data || s->length == STORE_LENGTH_UNKNOWN)
         return 0;
-    uint64_t block = (uint64_t)(fs.f_frsize ? fs.f_frsize : fs.f_bsize);
-    return s->length / block > (uint64_t)fs.f_bavail ? 507 : 0;
+    return room_check(s->place.dir_fd, s->length);
 }
 
 /* Who may not write the file may not replace it either, whatever the folder's rights are. Returns
@@ -92,6 +91,25 @@ static int take_rights(struct store *s, struct rights *ret_rights)
     s->old_has_attributes = r == 0 && xattrs_any(fd);
     close(fd);
     return r < 0 ? r : 1;
+}
+
+static int reserve_more(void *arg)
+{
+    struct store *s = arg;
+
+    return room_reserve(s->temporary.fd, s->length, &s->reserved);
+}
+
+static int make_temporary(struct store *s)
+{
+    int r = temporary_create(&s->place, &s->temporary);
+
+    if (r < 0 || s->length == STORE_LENGTH_UNKNOWN)
+        return r;
+    r = reserve_more(s);
+    if (r < 0)
+        temporary_close(&s->temporary);
+    return r;
 }
 
 static int begin(void *arg)
@@ -116,7 +134,7 @@ static int begin(void *arg)
         r = r < 0 ? r : 0;
     }
     if (r == 0 && !s->adopts)
-        r = temporary_create(&s->place, &s->temporary);
+        r = make_temporary(s);
     if (r != 0)
         place_close(&s->place);
     return r == -ENOENT ? 409 : r; /* the folder is gone meanwhile */
@@ -351,6 +369,7 @@ int store_take_mtime(struct store *s, struct span field)
 static int offload_from_begin(struct task *t, struct store *s, int (*fn)(void *arg))
 {
     s->place = PLACE_NONE;
+    s->reserved = s->length == STORE_LENGTH_UNKNOWN ? STORE_LENGTH_UNKNOWN : 0;
     if (!s->adopts)
         s->temporary = TEMPORARY_NONE;
     s->lane = s->root->fast ? OFFLOAD_SYNC : OFFLOAD_SLOW;
@@ -366,6 +385,12 @@ static int offload_from_begin(struct task *t, struct store *s, int (*fn)(void *a
 int store_begin(struct task *t, struct store *s)
 {
     return offload_from_begin(t, s, begin);
+}
+
+void store_reserve(struct task *t, struct store *s, uint64_t written)
+{
+    if (s->reserved < s->length && written + RESERVE_AHEAD > s->reserved)
+        offload(t, s->lane, reserve_more, s);
 }
 
 int store_put(struct task *t, struct store *s, struct span content)

@@ -1,7 +1,8 @@
 /* A new file on its way to its name: what a PUT does to the folder.
  *
  *     store_begin()   may it be, is there room; a temporary file
- *     store_fd()      the content is written there, by whoever has it
+ *     store_fd()      the content is written there, by whoever has it, and
+ *     store_reserve() is told of it
  *     store_commit()  synced, looked at again under the name's lock, named, and the folder synced
  *     store_finish()  without a commit nothing has happened
  *
@@ -47,6 +48,7 @@ struct store {
     struct span content;
     struct stat old;
     bool has_old;
+    uint64_t reserved; /* files/room.h */
     bool has_rights;
     bool old_has_attributes; /* files/xattrs.h */
     struct rights rights;    /* of the old file, as the new one has them */
@@ -69,6 +71,9 @@ static inline int store_fd(const struct store *s)
 {
     return s->temporary.fd;
 }
+
+/* So many bytes have been written. Whether there is room for the rest, the next write finds out. */
+void store_reserve(struct task *t, struct store *s, uint64_t written);
 
 /* Returns as store_begin(). After an error that came from syncing the folder a new name may be
  * there all the same: whether it survives is not known, which is what the error says. */

@@ -74,6 +74,7 @@ static const struct seccomp_call change_calls[] = {
     {.name = "fchown"},
     {.name = "utimensat"},
     {.name = "ftruncate"},
+    {"fallocate", true, 1, UINT32_MAX, FALLOC_FL_KEEP_SIZE, 0},
     {.name = "copy_file_range"},
     {"ioctl", true, 1, UINT32_MAX, FICLONE, 0},
     {"ioctl", true, 1, UINT32_MAX, FS_IOC_FIEMAP, 0},

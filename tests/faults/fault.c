@@ -52,6 +52,7 @@ static const struct {
     [FAULT_RENAME] = {"rename", {EIO, ENOSPC, EROFS}},
     [FAULT_SYNC] = {"fsync", {EIO, ENOSPC, EDQUOT}},
     [FAULT_SYNC_RANGE] = {"sync_file_range", {EIO, ENOSPC, EDQUOT, EPERM, ENOSYS}},
+    [FAULT_RESERVE] = {"fallocate", {ENOSPC, EDQUOT, EIO, EOPNOTSUPP, EPERM}},
     [FAULT_RIGHTS] = {"fchmod or fchown", {EPERM, EIO}},
     [FAULT_TIMES] = {"futimens", {EIO, EROFS}},
     [FAULT_MAKE] = {"mkdirat or symlinkat", {ENOSPC, EIO, EDQUOT, EMLINK, EROFS}},

@@ -45,6 +45,7 @@ enum fault_site {
     FAULT_RENAME,
     FAULT_SYNC,
     FAULT_SYNC_RANGE,
+    FAULT_RESERVE,
     FAULT_RIGHTS, /* fchmod(), fchown() */
     FAULT_TIMES,
     FAULT_MAKE, /* mkdirat(), symlinkat() */

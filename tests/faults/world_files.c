@@ -327,6 +327,14 @@ int WRAPPED(sync_file_range)(int fd, off64_t offset, off64_t len, unsigned flags
     return world_fails(FAULT_SYNC_RANGE) ? -1 : 0;
 }
 
+int REAL(fallocate64)(int fd, int mode, off_t from, off_t len);
+int WRAPPED(fallocate64)(int fd, int mode, off_t from, off_t len);
+
+int WRAPPED(fallocate64)(int fd, int mode, off_t from, off_t len)
+{
+    return world_fails(FAULT_RESERVE) ? -1 : REAL(fallocate64)(fd, mode, from, len);
+}
+
 int WRAPPED(fsync)(int fd)
 {
     (void)fd;

@@ -36,6 +36,7 @@ static struct {
     int (*fsync)(int);
     int (*syncfs)(int);
     int (*sync_file_range)(int, off64_t, off64_t, unsigned);
+    int (*fallocate)(int, int, off64_t, off64_t);
     int (*clock_gettime)(clockid_t, struct timespec *);
 } libc;
 
@@ -51,6 +52,7 @@ __attribute__((constructor)) static void start(void)
     *(void **)&libc.fsync = dlsym(RTLD_NEXT, "fsync");
     *(void **)&libc.syncfs = dlsym(RTLD_NEXT, "syncfs");
     *(void **)&libc.sync_file_range = dlsym(RTLD_NEXT, "sync_file_range");
+    *(void **)&libc.fallocate = dlsym(RTLD_NEXT, "fallocate64");
     *(void **)&libc.clock_gettime = dlsym(RTLD_NEXT, "clock_gettime");
     if (fd < 0)
         return;
@@ -147,6 +149,13 @@ PUBLIC int sync_file_range(int fd, off64_t offset, off64_t len, unsigned flags)
     if (fails(FAULT_SYNC_RANGE, &pretend) || fails(FAULT_FSYNC, &pretend))
         return pretend ? 0 : -1;
     return libc.sync_file_range(fd, offset, len, flags);
+}
+
+PUBLIC int fallocate64(int fd, int mode, off64_t from, off64_t len)
+{
+    bool pretend;
+
+    return fails(FAULT_FALLOCATE, &pretend) ? -1 : libc.fallocate(fd, mode, from, len);
 }
 
 PUBLIC int syncfs(int fd)
