@@ -37,9 +37,13 @@ static const struct load {
     size_t bytes;
     unsigned at_once, repeated;
 } loads[] = {
-    {"10 KiB, 500 times", 10 * 1024, 1, 500},        {"1 MiB, 100 times", MIB, 1, 100},
-    {"64 MiB, 4 times", (size_t)64 * MIB, 1, 4},     {"64 MiB, 4 at once", (size_t)64 * MIB, 4, 1},
-    {"16 MiB, 16 at once", (size_t)16 * MIB, 16, 1}, {"1 GiB", (size_t)1024 * MIB, 1, 1},
+    {"10 KiB, 500 times", 10 * 1024, 1, 500},
+    {"512 KiB, 200 times", MIB / 2, 1, 200},
+    {"1 MiB, 100 times", MIB, 1, 100},
+    {"64 MiB, 4 times", (size_t)64 * MIB, 1, 4},
+    {"64 MiB, 4 at once", (size_t)64 * MIB, 4, 1},
+    {"16 MiB, 16 at once", (size_t)16 * MIB, 16, 1},
+    {"1 GiB", (size_t)1024 * MIB, 1, 1},
 };
 
 enum { WAYS = sizeof(ways) / sizeof(ways[0]), LOADS = sizeof(loads) / sizeof(loads[0]) };
