@@ -12,13 +12,22 @@
 #include "files/canonical.h"
 #include "files/etag.h"
 #include "files/failures.h"
+#include "http/dav_fields.h"
 #include "http/dav_if.h"
 #include "http/destination.h"
 #include "http/uri.h"
 
+static void show(struct lock_shown *shown, struct span token)
+{
+    if (token.len == LOCK_TOKEN_BYTES && shown->count < LIMIT_IF_TOKENS)
+        shown->tokens[shown->count++] = token;
+}
+
 void guard_init(struct guard *g, struct locks *locks, const struct root *root,
                 const struct request *request, bool is_tls, struct span user, struct span path)
 {
+    struct span token;
+
     *g = (struct guard){
         .locks = locks,
         .root = root,
@@ -29,6 +38,9 @@ void guard_init(struct guard *g, struct locks *locks, const struct root *root,
     };
     buf_init_growing(&g->blocked, LIMIT_FAILURES * LIMIT_PATH_BYTES);
     guard_show(g, request->dav_if);
+    /* Word shows it so when it saves, and has no If then ([MS-WDV] section 2.2.4.2). */
+    if (request->method == METHOD_PUT && dav_lock_token_parse(request->lock_token, &token) == 0)
+        show(&g->shown, token);
 }
 
 void guard_finish(struct guard *g)
@@ -38,7 +50,6 @@ void guard_finish(struct guard *g)
 
 void guard_show(struct guard *g, struct span dav_if)
 {
-    struct lock_shown *shown = &g->shown;
     struct dav_if_item item = {.kind = DAV_IF_LIST};
     struct dav_if at;
 
@@ -46,9 +57,8 @@ void guard_show(struct guard *g, struct span dav_if)
         return;
     dav_if_init(&at, dav_if);
     while (item.kind != DAV_IF_END && dav_if_next(&at, &item) == 0)
-        if (item.kind == DAV_IF_TOKEN && item.value.len == LOCK_TOKEN_BYTES &&
-            shown->count < LIMIT_IF_TOKENS)
-            shown->tokens[shown->count++] = item.value;
+        if (item.kind == DAV_IF_TOKEN)
+            show(&g->shown, item.value);
 }
 
 static uint64_t clock_ms(void)

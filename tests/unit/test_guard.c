@@ -267,6 +267,31 @@ static void shown_later(void **state)
     guard_finish(g);
 }
 
+static void shown_in_lock_token(void **state)
+{
+    struct fixture *f = *state;
+    const char *file = grant(f, "a/b/file", false);
+    const struct guard_part part = {SPAN("a/b/file"), PUT, true, NULL};
+    const struct {
+        struct span field;
+        enum http_method method;
+        int expected;
+    } cases[] = {
+        {span_of(file + 1, strlen(file) - 2), METHOD_PUT, 0}, /* <token> */
+        {span_of(file + 2, strlen(file) - 4), METHOD_PUT, 0}, /* token */
+        {SPAN("<opaquelocktoken:00000000-0000-4000-8000-000000000000>"), METHOD_PUT, 423},
+        {SPAN("<>"), METHOD_PUT, 423},
+        {span_of(file + 1, strlen(file) - 2), METHOD_DELETE, 423},
+    };
+
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        f->request.lock_token = cases[i].field;
+        struct guard *g = guard_of(f, cases[i].method, "a/b/file", NULL);
+        assert_int_equal(guard_check(g, &part, 1, 0), cases[i].expected);
+        guard_finish(g);
+    }
+}
+
 static bool can_lock(struct fixture *f, const char *path)
 {
     struct lock wish = {.user = SPAN("alice"), .path = span_str(path)};
@@ -375,7 +400,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(conditions),      TEST(tokens_in_conditions),   TEST(tokens_for_changes),
         TEST(shown_later),     TEST(nobody_locks_meanwhile), TEST(locks_of_what_is_gone),
-        TEST(without_a_table),
+        TEST(without_a_table), TEST(shown_in_lock_token),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
