@@ -50,6 +50,24 @@ struct span property_tag(enum dav_property p)
     return properties[p].tag;
 }
 
+/* --- for whom --- */
+
+bool property_quota_stalls(struct span user_agent)
+{
+    struct span rest = user_agent;
+    uint64_t major, minor;
+
+    if (!span_starts_with(user_agent, SPAN("WebDAVFS/")))
+        return false;
+    while (rest.len > 0 && !span_starts_with(rest, SPAN("Darwin/")))
+        rest = span_skip(rest, 1);
+    (void)span_split(&rest, '/');
+    if (span_to_u64(span_split(&rest, '.'), &major) < 0 ||
+        span_to_u64(span_split(&rest, '.'), &minor) < 0)
+        return false;
+    return major > 24 || (major == 24 && minor >= 4);
+}
+
 /* --- those of clients --- */
 
 /* It has its prefix, and no other one may be declared for it. */

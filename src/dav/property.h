@@ -56,6 +56,11 @@ struct span property_tag(enum dav_property p);
 void property_begin(struct buf *out, struct span ns, struct span local);
 void property_end(struct buf *out, struct span ns, struct span local);
 
+/* Whether quotas are not to be told. Since macOS 15.4 (Darwin 24.4) its kernel asks for the size of
+ * a volume that has one before its WebDAV file system answers, and to mount it takes 90 s; without
+ * quotas none has a size. By User-Agent: "WebDAVFS/3.0.0 (03008000) Darwin/24.4.0 (arm64)". */
+bool property_quota_stalls(struct span user_agent);
+
 /* Whether a property of this namespace may be kept for a client. Not where it would mean something
  * that the server does not do; and clients ask for names of these again and again, for which no
  * file is to be opened. */

@@ -83,7 +83,8 @@ static int look_at_it(void *arg)
     struct propfind_format *f = &p->sender.format;
     struct statfs fs;
 
-    if ((p->request.live & PROPERTIES_QUOTA) && fstatfs(p->file.fd, &fs) == 0) {
+    if ((p->request.live & PROPERTIES_QUOTA) && !property_quota_stalls(p->x->request.user_agent) &&
+        fstatfs(p->file.fd, &fs) == 0) {
         f->has_quota = true;
         f->available_bytes = bytes_of(fs.f_bavail, (uint64_t)fs.f_frsize);
         f->used_bytes = bytes_of(fs.f_blocks - fs.f_bfree, (uint64_t)fs.f_frsize);

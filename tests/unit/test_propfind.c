@@ -346,6 +346,24 @@ static void locked(void **state)
     locks_destroy(format.locks);
 }
 
+static void quota_stalls(void **state)
+{
+    (void)state;
+    assert_true(property_quota_stalls(SPAN("WebDAVFS/3.0.0 (03008000) Darwin/24.4.0 (arm64)")));
+    assert_true(property_quota_stalls(SPAN("WebDAVFS/3.0.0 (03008000) Darwin/25.0.0 (x86_64)")));
+    static const struct span others[] = {
+        SPAN("WebDAVFS/3.0.0 (03008000) Darwin/24.3.0 (arm64)"),
+        SPAN("WebDAVFS/3.0.0 (03008000) Darwin/9.8.0 (i386)"),
+        SPAN("WebDAVFS/3.0.0 (03008000) Darwin/"),
+        SPAN("WebDAVFS/3.0.0 (03008000) Darwin/24"),
+        SPAN("WebDAVFS/3.0.0 (03008000)"),
+        SPAN("Cyberduck/9.1.4 Darwin/24.4.0 (aarch64)"),
+        {0},
+    };
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        assert_false(property_quota_stalls(others[i]));
+}
+
 /* --- */
 
 static int set_up(void **state)
@@ -364,9 +382,10 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(asked_for), cmocka_unit_test(refused), cmocka_unit_test(so_many_names),
-        cmocka_unit_test(masks),     cmocka_unit_test(answers), cmocka_unit_test(asked_by_name),
-        cmocka_unit_test(young),     cmocka_unit_test(dead),    cmocka_unit_test(locked),
+        cmocka_unit_test(asked_for),    cmocka_unit_test(refused), cmocka_unit_test(so_many_names),
+        cmocka_unit_test(masks),        cmocka_unit_test(answers), cmocka_unit_test(asked_by_name),
+        cmocka_unit_test(young),        cmocka_unit_test(dead),    cmocka_unit_test(locked),
+        cmocka_unit_test(quota_stalls),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
