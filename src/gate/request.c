@@ -5,6 +5,7 @@
 
 #include "auth/csrf.h"
 #include "gate/gate.h"
+#include "http/allow.h"
 #include "http/cookie.h"
 #include "http/form.h"
 #include "http/uri.h"
@@ -44,10 +45,34 @@ static int send_to_login(struct task *t, struct exchange *x)
     return r;
 }
 
+/* Office looks whether there is WebDAV, and the document, before it opens one that is on a drive of
+ * Windows' own client. It says "Bearer" or nothing, and for 401 it asks for a password that the
+ * drive has long been given, or refuses to open a document that Basic guards. */
+static bool is_office_probe(const struct request *q)
+{
+    return (q->method == METHOD_OPTIONS || q->method == METHOD_HEAD) &&
+           span_starts_with(q->user_agent, SPAN("Microsoft Office")) &&
+           (!q->authorization.data ||
+            span_equal_nocase(span_trim(q->authorization), SPAN("Bearer")));
+}
+
+/* The same whatever is there or is not: strangers learn nothing. */
+static int answer_office_probe(struct task *t, struct exchange *x)
+{
+    exchange_status(x, 200);
+    exchange_field(x, SPAN("Allow"), allow_methods(ALLOW_SERVER, true));
+    exchange_field(x, SPAN("DAV"), SPAN("1, 2, 3"));
+    exchange_field(x, SPAN("MS-Author-Via"), SPAN("DAV"));
+    int r = exchange_begin(t, x, 0);
+    return r < 0 ? r : exchange_end(t, x);
+}
+
 static int ask_for_credential(struct task *t, struct exchange *x)
 {
     if (wants_page(&x->request))
         return send_to_login(t, x);
+    if (is_office_probe(&x->request))
+        return answer_office_probe(t, x);
     exchange_status(x, 401);
     /* A browser would open a window of its own for a request of a page's script. */
     if (!x->request.sec_fetch_mode.data)

@@ -57,6 +57,30 @@ def test_nothing_is_told_before_the_login(server, target):
     assert b"hello" not in response.body and response.field("ETag") is None
 
 
+@pytest.mark.parametrize("authorization", [None, "Bearer"])
+def test_office_may_look_whether_there_is_webdav(server, authorization):
+    """Before it opens a document from a drive of Windows' own client. It is told nothing of what there is."""
+    def ask(method, target, authorization=authorization, agent="Microsoft Office Existence Discovery"):
+        fields = {"User-Agent": agent, "Authorization": authorization}
+        return server.request(method, target, auth=None, source="127.0.0.7", fields=fields)
+
+    def told(response):
+        return response.status, [(name, value) for name, value in response.fields if name != "Date"]
+
+    for method in ("OPTIONS", "HEAD"):
+        for target in ("/none", "/none/", "/sub/../hello.txt"):
+            assert told(ask(method, "/hello.txt")) == told(ask(method, target))
+        response = ask(method, "/hello.txt")
+        assert response.status == 200 and response.field("DAV") == "1, 2, 3" and response.field("MS-Author-Via") == "DAV"
+        assert response.field("WWW-Authenticate") is None and response.field("ETag") is None and response.field("Content-Length") == "0"
+        assert ask(method, "/hello.txt", agent="Microsoft-WebDAV-MiniRedir/10.0.19045").status == 401
+        assert ask(method, "/hello.txt", authorization="Bearer token").status == 401
+        assert ask(method, "/hello.txt", authorization=basic("alice", "wrong")).status == 401
+    for method in ("GET", "PROPFIND", "LOCK", "PUT", "DELETE"):
+        response = ask(method, "/hello.txt")
+        assert response.status == 401 and response.field("WWW-Authenticate").startswith("Basic ")
+
+
 def test_a_browser_gets_the_login_page(server):
     response = server.get("/hello.txt", auth=None, fields=NAVIGATION)
     assert response.status in (200, 303, 401, 403)
