@@ -8,7 +8,7 @@ import stat
 
 import pytest
 from client import wait_for
-from server import IN_VM, Server
+from server import IN_VM, SLOW, Server
 
 pytestmark = pytest.mark.skipif(IN_VM, reason="files of the server's state, which are in the machine")
 
@@ -16,11 +16,17 @@ UNKEPT = "locks of WebDAV clients end when the server is restarted"
 UNREADABLE = "locks of WebDAV clients from the run before cannot be read"
 
 
+def start(server):
+    """Until home is there, too: gate answers before."""
+    server.start()
+    wait_for(lambda: server.get("/").status == 200, 10 * SLOW, "home")
+
+
 @contextlib.contextmanager
 def serving(*options, **more):
     server = Server(*options, start=False, **more)
     try:
-        server.start()
+        start(server)
         yield server
     finally:
         server.finish()
@@ -59,7 +65,7 @@ def test_home_that_is_restarted_has_them_again():
     with serving() as server:
         old = home_of(server)
         os.kill(old, signal.SIGKILL)
-        wait_for(lambda: server.roles().get("home", [old]) not in ([old], []) and server.answers(), 10, "another home")
+        wait_for(lambda: server.roles().get("home", [old]) not in ([old], []) and server.get("/").status == 200, 10 * SLOW, "another home")
         assert all(open_in(home_of(server), file) for file in state_files(server))
         assert UNKEPT not in server.log()
 
@@ -76,7 +82,7 @@ def test_a_second_server_of_the_folder_serves_without_them():
         second.environment["XDG_STATE_HOME"] = first.environment["XDG_STATE_HOME"]
         own_dir, second.dir = second.dir, first.dir
         try:
-            second.start()
+            start(second)
             assert UNKEPT + ": another server" in second.log()
             second.stop()
         finally:
@@ -88,7 +94,7 @@ def test_a_second_server_of_the_folder_serves_without_them():
 def test_what_is_in_the_way_is_not_followed(damage):
     server = Server(start=False)
     try:
-        server.start()
+        start(server)
         server.stop()
         file = state_files(server)[0]
         victim = os.path.join(server.base, "victim")
@@ -105,7 +111,7 @@ def test_what_is_in_the_way_is_not_followed(damage):
             os.mkdir(file)
         else:
             os.link(victim, file)
-        server.start()
+        start(server)
         assert UNKEPT in server.log()
         server.stop()
         with open(victim, encoding="ascii") as read:
@@ -117,12 +123,12 @@ def test_what_is_in_the_way_is_not_followed(damage):
 def test_what_is_torn_is_told():
     server = Server(start=False)
     try:
-        server.start()
+        start(server)
         server.stop()
         for file in state_files(server):
             with open(file, "wb") as out:
                 out.write(b"fastfile-locks 1 7 0aa9a5ca")
-        server.start()
+        start(server)
         assert UNREADABLE in server.log() and UNKEPT not in server.log()
     finally:
         server.finish()
