@@ -178,6 +178,8 @@ enum {
     /* All that clients keep with a file, names and values. The kernel takes attributes of 64 KiB,
      * and ext4 with blocks of 4 KiB no more than such a block for all of a file. */
     LIMIT_DEAD_BYTES = 32 * 1024,
+    /* How many that are: each that is shown takes a parser, 4 us. Programs keep ten. */
+    LIMIT_DEAD_PROPERTIES = 256,
     /* Of these the namespace and the name of one. */
     LIMIT_DEAD_NAME_BYTES = 1024,
 };

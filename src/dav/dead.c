@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include "base/limits.h"
 #include "dav/property.h"
 #include "dav/xml.h"
 #include "http/escape.h"
@@ -27,14 +28,15 @@ bool dead_next(struct span *rest, struct dead_property *ret_property)
            take_text(rest, &ret_property->lang) && take_text(rest, &ret_property->value);
 }
 
-/* Four texts for each, to the very end; the second is a name. */
+/* Four texts for each, to the very end; the second is a name. No more of them than we write. */
 static bool is_ours(struct span rest)
 {
     size_t texts = 0;
     struct span text;
 
     while (rest.len > 0) {
-        if (!take_text(&rest, &text) || (texts % 4 == 1 && text.len == 0))
+        if (texts == (size_t)4 * LIMIT_DEAD_PROPERTIES || !take_text(&rest, &text) ||
+            (texts % 4 == 1 && text.len == 0))
             return false;
         texts++;
     }
@@ -81,7 +83,7 @@ void dead_change(struct span attribute, const struct dead_property *change, bool
                  struct buf *out)
 {
     struct span rest = dead_begin(attribute);
-    size_t start = out->len;
+    size_t start = out->len, kept = 0;
     bool pending = !removes;
     struct dead_property p;
 
@@ -92,8 +94,11 @@ void dead_change(struct span attribute, const struct dead_property *change, bool
             put(out, &p);
         else if (pending)
             put(out, change);
+        kept += !changes || pending;
         pending = pending && !changes;
     }
+    if (pending && kept == LIMIT_DEAD_PROPERTIES)
+        out->failed = true;
     if (pending)
         put(out, change);
     if (out->len == start + BEGINNING.len)

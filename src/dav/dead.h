@@ -4,8 +4,9 @@
  *     "1" NUL, then for each: namespace NUL, name NUL, xml:lang NUL, value NUL
  *
  * No XML document has a NUL in it. A value is markup that means the same anywhere
- * (dav/xml_copy.h). Read strictly: what is not exactly that is somebody else's, and counts as
- * nothing; and whoever shows a property looks whether it is well-formed. Pure.
+ * (dav/xml_copy.h). Read strictly: what is not exactly that, or more than LIMIT_DEAD_PROPERTIES, is
+ * somebody else's, and counts as nothing; and whoever shows a property looks whether it is
+ * well-formed. Pure.
  */
 #pragma once
 
@@ -26,7 +27,8 @@ bool dead_find(struct span attribute, struct span ns, struct span local,
                struct dead_property *ret_property);
 
 /* Appends `attribute` to `out` with this property set, or `removes` without it; in the order that
- * it had. Without any property it is "". It is too long where the buffer has failed. */
+ * it had. Without any property it is "". It is too long, or has too many, where the buffer has
+ * failed. */
 void dead_change(struct span attribute, const struct dead_property *change, bool removes,
                  struct buf *out);
 

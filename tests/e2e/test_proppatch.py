@@ -144,7 +144,8 @@ def test_so_many_in_a_folder(server):
 
 
 def test_attributes_of_others_spoil_nothing(server, file):
-    for wrong in (b"", b"1", b"1\0", b"1\0a\0b\0\0", b"1\0urn:test\0a\0\0<b>\0", b"1\0urn:test\0a\0\0</a><a>\0", b"1\0urn:test\0a b\0\0x\0", b"\xff" * 40_000):
+    for wrong in (b"", b"1", b"1\0", b"1\0a\0b\0\0", b"1\0urn:test\0a\0\0<b>\0", b"1\0urn:test\0a\0\0</a><a>\0", b"1\0urn:test\0a b\0\0x\0", b"\xff" * 40_000,
+                  b"1\0" + b"urn:test\0a\0\0x\0" * 257):
         try:
             os.setxattr(server.path("file.txt"), OWN, wrong)
         except OSError:
@@ -202,6 +203,18 @@ def test_as_much_as_there_is_room_for(server, file):
         last, size = size, size * 2
     assert patch(server, file, (A, "v" * size)) == 507 and size < 60_000
     assert kept(server, file, A) == {A: "v" * last}
+
+
+def test_as_many_as_are_kept(server, file):
+    numbered = [("{}p%d" % i, "") for i in range(256)]
+    assert patch(server, file, *numbered[:128]) == 200
+    assert patch(server, file, *numbered[128:]) == 200
+    assert patch(server, file, (C, ""), ("{}p0", "new")) == {"c": 507, "p0": 424}
+    assert len(kept(server, file, *(name for name, _ in numbered[:64]))) == 64
+    (found,) = read_multistatus(propfind(server, file)).values()
+    assert {f"p{i}" for i in range(256)} <= set(found) and "c" not in found
+    assert patch(server, file, ("{}p0", "new"), ("{}p1", None), (C, "")) == 200
+    assert kept(server, file, "{}p0", "{}p1", C) == {"p0": "new", "c": ""}
 
 
 # --- requests that are none ---

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "base/limits.h"
 #include "dav/dead.h"
 
 static const struct span two = SPAN("1\0"
@@ -84,6 +85,60 @@ static void changed(void **state)
     assert_changed(SPAN("1\0ns\0a\0\0one\0ns\0a\0\0two\0"), &a, false, SPAN("1\0ns\0a\0en\0new\0"));
 }
 
+static void name_one(size_t i, char name[16], struct dead_property *ret_property)
+{
+    struct buf b;
+
+    buf_init_fixed(&b, name, 16);
+    buf_append_char(&b, 'p');
+    buf_append_u64(&b, i);
+    *ret_property = (struct dead_property){SPAN(""), buf_span(&b), SPAN(""), SPAN("")};
+}
+
+static void add_many(size_t properties, struct buf *out)
+{
+    struct dead_property p;
+    char name[16];
+
+    buf_append(out, SPAN("1\0"));
+    for (size_t i = 0; i < properties; i++) {
+        name_one(i, name, &p);
+        buf_append_char(out, '\0');
+        buf_append(out, p.local);
+        buf_append(out, SPAN("\0\0\0"));
+    }
+}
+
+/* Each that is shown takes a parser: what has more of them is somebody else's, and becomes none of
+ * ours. */
+static void many(void **state)
+{
+    (void)state;
+    char memory[2][LIMIT_DEAD_BYTES], name[16];
+    struct buf full, changed;
+    struct dead_property p;
+
+    buf_init_fixed(&full, memory[0], sizeof(memory[0]));
+    add_many(LIMIT_DEAD_PROPERTIES, &full);
+    assert_int_equal(count(buf_span(&full)), LIMIT_DEAD_PROPERTIES);
+    for (int removes = 0; removes < 2; removes++) {
+        buf_init_fixed(&changed, memory[1], sizeof(memory[1]));
+        name_one(LIMIT_DEAD_PROPERTIES - 1, name, &p);
+        dead_change(buf_span(&full), &p, removes, &changed);
+        assert_false(buf_failed(&changed));
+        assert_int_equal(count(buf_span(&changed)), LIMIT_DEAD_PROPERTIES - removes);
+    }
+    buf_init_fixed(&changed, memory[1], sizeof(memory[1]));
+    name_one(LIMIT_DEAD_PROPERTIES, name, &p);
+    dead_change(buf_span(&full), &p, false, &changed);
+    assert_true(buf_failed(&changed));
+
+    full.len = 0;
+    add_many(LIMIT_DEAD_PROPERTIES + 1, &full);
+    assert_int_equal(count(buf_span(&full)), 0);
+    assert_false(dead_find(buf_span(&full), SPAN(""), SPAN("p0"), &p));
+}
+
 static void assert_shown(struct span local, struct span value, int expected)
 {
     const struct dead_property p = {SPAN("a\"b"), local, SPAN("x&y"), value};
@@ -122,10 +177,8 @@ static void shown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(found),
-        cmocka_unit_test(strict),
-        cmocka_unit_test(changed),
-        cmocka_unit_test(shown),
+        cmocka_unit_test(found), cmocka_unit_test(strict), cmocka_unit_test(changed),
+        cmocka_unit_test(many),  cmocka_unit_test(shown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
