@@ -58,11 +58,11 @@ int change_look(const struct change *c, const struct place *place, struct stat *
     return guard_evaluate(c->guard, &current, place->resolve);
 }
 
-struct guard_part change_source(const struct change *c)
+struct guard_part change_source(const struct change *c, const struct stat *st)
 {
     return (struct guard_part){
         .path = c->path,
-        .touch = TOUCH_STATE | TOUCH_NAME | TOUCH_BELOW | TOUCH_GONE,
+        .touch = TOUCH_STATE | TOUCH_NAME | TOUCH_GONE | (S_ISDIR(st->st_mode) ? TOUCH_BELOW : 0),
     };
 }
 
@@ -80,7 +80,8 @@ int change_destination(const struct target *target, const struct place *to,
         .path = target->path,
         .place = to,
         .touch = TOUCH_STATE | TOUCH_NAME |
-                 (r == 0 ? TOUCH_BELOW : 0), /* a DELETE first: RFC 4918 section 9.9.3 */
+                 /* a DELETE first: RFC 4918 section 9.9.3 */
+                 (r == 0 && S_ISDIR(old.st_mode) ? TOUCH_BELOW : 0),
     };
     return 0;
 }

@@ -41,10 +41,10 @@ int change_target(const struct change *c, char memory[LIMIT_PATH_BYTES], struct 
  * lock, on a helper thread. Returns 0, 404, 412 or -errno. `*ret_stat` is set but for -errno. */
 int change_look(const struct change *c, const struct place *place, struct stat *ret_stat);
 
-/* What a change does to names, for guard_enter(): the request's own goes, with all that is in it;
- * and something comes to the target's. The latter looks at what is there, and returns 0, 412 where
- * that must not be replaced, or -errno as place_look(). */
-struct guard_part change_source(const struct change *c);
+/* What a change does to names, for guard_enter(): the request's own, which looks like `st`, goes,
+ * with all that is in it; and something comes to the target's. The latter looks at what is there,
+ * and returns 0, 412 where that must not be replaced, or -errno as place_look(). */
+struct guard_part change_source(const struct change *c, const struct stat *st);
 int change_destination(const struct target *target, const struct place *to,
                        struct guard_part *ret_part);
 

@@ -85,7 +85,7 @@ static int check_apart(const struct copying *k, const struct stat *old)
 /* 423 before anything is copied for nothing. */
 static int check_locks(const struct copying *k)
 {
-    struct guard_part parts[2] = {[1] = change_source(k->c)};
+    struct guard_part parts[2] = {[1] = change_source(k->c, &k->source)};
     int r = change_destination(&k->target, &k->to, &parts[0]);
 
     return r != 0 ? r : guard_check(k->c->guard, parts, k->moving ? 2 : 1, k->resolve);
@@ -233,7 +233,7 @@ static struct place temporary_place(const struct copying *k)
  * lock of either. */
 static int enter(struct copying *k)
 {
-    const struct guard_part from = change_source(k->c);
+    const struct guard_part from = change_source(k->c, &k->source);
     struct guard_part to;
 
     int r = change_destination(&k->target, &k->to, &to);

@@ -46,7 +46,6 @@ static int remove_name(struct deletion *d, const struct stat *st)
 static int delete_name(struct deletion *d)
 {
     const struct change *c = d->c;
-    const struct guard_part part = change_source(c);
     struct stat st;
 
     int r = change_look(c, &d->place, &st);
@@ -56,6 +55,7 @@ static int delete_name(struct deletion *d)
         return 404;
     if (S_ISDIR(st.st_mode) && !change_depth_is_infinite(c))
         return 400;
+    const struct guard_part part = change_source(c, &st);
     r = guard_enter(c->guard, &part, 1, d->place.resolve, &d->hold);
     if (r != 0)
         return r;

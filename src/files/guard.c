@@ -222,6 +222,15 @@ static int look_again(const struct guard *g, const struct guard_part *part, uint
     return r;
 }
 
+/* A change of all that is in a folder may take long. */
+static bool may_take_long(const struct guard_part *parts, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        if (parts[i].touch & TOUCH_BELOW)
+            return true;
+    return false;
+}
+
 static int find_claims(const struct guard *g, const struct guard_part *parts, unsigned count,
                        uint64_t resolve, struct guard_hold *hold)
 {
@@ -229,7 +238,7 @@ static int find_claims(const struct guard *g, const struct guard_part *parts, un
     int r = 0;
 
     assert(count <= GUARD_PARTS_MAX);
-    if (!locks_any(g->locks)) {
+    if (!locks_any(g->locks) && !may_take_long(parts, count)) {
         for (unsigned i = 0; i < count; i++)
             add_claim(hold, parts[i].path, parts[i].touch);
         return 0;

@@ -13,9 +13,10 @@
  * By the names' locks (files/name_lock.h) changes of this server are one after the other; by
  * guard_enter() changes and LOCK are. A change of a tree takes long, and leaves when it is through.
  *
- * While there are no locks paths are claimed as they were asked for, without a look at the file
- * system: all that a server without locks pays is the table's mutex, twice. (A LOCK by another way
- * to the same file in the microseconds of a change is not seen then.)
+ * While there are no locks the paths of a change are claimed as they were asked for, without a look
+ * at the file system: all that a server without locks pays for it is the table's mutex, twice. (A
+ * LOCK by another way to the same file in the microseconds of a change is not seen then.) Not so
+ * where a folder goes with all that is in it, or is replaced: that may take long.
  */
 #pragma once
 

@@ -42,9 +42,9 @@ static int open_places(struct move *m)
 
 /* That nobody gets a lock of either until it is done. Where something must not be replaced, that is
  * told before anybody learns that it is locked. */
-static int enter(struct move *m)
+static int enter(struct move *m, const struct stat *st)
 {
-    struct guard_part parts[2] = {change_source(m->c)};
+    struct guard_part parts[2] = {change_source(m->c, st)};
     int r = change_destination(&m->target, &m->to, &parts[1]);
 
     if (r != 0)
@@ -75,7 +75,7 @@ static int rename_now(struct move *m)
         return 404;
     if (S_ISDIR(st.st_mode) && !change_depth_is_infinite(m->c))
         return 400;
-    r = enter(m);
+    r = enter(m, &st);
     if (r != 0)
         return r;
     r = replace_name(&m->from, &m->to, m->target.overwrite, &m->replaced);
