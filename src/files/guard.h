@@ -12,6 +12,9 @@
  *
  * By the names' locks (files/name_lock.h) changes of this server are one after the other; by
  * guard_enter() changes and LOCK are. A change of a tree takes long, and leaves when it is through.
+ * It goes by descriptors, so it never gets to another folder that has the path by now; and until
+ * then nobody renames the folder, one above it or one in it, which would take it along to where
+ * nobody has asked for it.
  *
  * While there are no locks the paths of a change are claimed as they were asked for, without a look
  * at the file system: all that a server without locks pays for it is the table's mutex, twice. (A
@@ -76,7 +79,7 @@ struct guard_hold {
 #define GUARD_NOTHING_HELD ((struct guard_hold){0})
 
 /* Both return 0, 423, 409 where a path does not lead to its place any more, or -errno (as
- * canonical_path(), -ENOMEM). */
+ * canonical_path(), -ENOMEM; -EEXIST where a folder is being renamed or removed, locks.h). */
 int guard_check(struct guard *g, const struct guard_part *parts, unsigned count, uint64_t resolve);
 int guard_enter(struct guard *g, const struct guard_part *parts, unsigned count, uint64_t resolve,
                 struct guard_hold *ret_hold);

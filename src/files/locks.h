@@ -7,7 +7,9 @@
  *
  * A change claims its paths while it makes them: until it is done nobody gets a lock that would
  * cover it. Claims never wait, for locks or for each other; who wants a lock waits for claims
- * (-EBUSY: try again).
+ * (-EBUSY: try again). Nor do they forbid each other anything, with one exception: a folder keeps
+ * its name, and those of the folders that it is in and that are in it, while all that is in it is
+ * being removed. That is done by descriptors, and would go on under the new name.
  *
  * Bounded by LIMIT_LOCKS… of all, of each user, of each name. Locks end by themselves; who looks
  * finds none that has ended. `now_ms` is CLOCK_MONOTONIC (loop_now_ms()). All functions are for any
@@ -87,6 +89,8 @@ enum lock_touch {
     TOUCH_BELOW = 1 << 2,
     /* Nothing will have this name: locks of it end, not only those below. */
     TOUCH_GONE = 1 << 3,
+    /* It gets another name, with all that is in it. */
+    TOUCH_MOVED = 1 << 4,
 };
 
 /* What a request has shown. */
@@ -105,8 +109,10 @@ struct lock_claim {
 };
 
 /* Whether what has been shown is enough for all of these; if so they are claimed together, unless
- * `only_ask`. Returns 0 or 423; then `blocked` (may be NULL) has the paths of locks that were not
- * shown, each followed by a NUL and there once, at most LIMIT_FAILURES. */
+ * `only_ask`. Returns 0; 423, then `blocked` (may be NULL) has the paths of locks that were not
+ * shown, each followed by a NUL and there once, at most LIMIT_FAILURES; or -EEXIST where somebody
+ * else is quicker: with TOUCH_BELOW somewhere on the way to such a claim of his or below it, one of
+ * the two with TOUCH_MOVED. */
 int locks_claim(struct locks *locks, struct lock_claim *claims, unsigned count,
                 const struct lock_shown *shown, bool only_ask, uint64_t now_ms,
                 struct buf *blocked);

@@ -1,5 +1,6 @@
 /* Changes: whether locks forbid them, and that no lock comes while they are made. */
 #include <assert.h>
+#include <errno.h>
 
 #include "files/locks_inner.h"
 
@@ -101,6 +102,23 @@ static void ask_for(struct question *q, const struct lock_claim *claim)
         ask_below(q, claim->path);
 }
 
+/* Whether one of them takes along what the other one works in. */
+static bool are_apart(const struct lock_claim *a, const struct lock_claim *b)
+{
+    if (!(a->touch & b->touch & TOUCH_BELOW) || !((a->touch | b->touch) & TOUCH_MOVED))
+        return true;
+    return !span_equal(a->path, b->path) && !lock_is_below(a->path, b->path) &&
+           !lock_is_below(b->path, a->path);
+}
+
+static bool is_apart(const struct locks *locks, const struct lock_claim *claim)
+{
+    for (struct list *node = locks->claims.next; node != &locks->claims; node = node->next)
+        if (!are_apart(container_of(node, struct lock_claim, link), claim))
+            return false;
+    return true;
+}
+
 int locks_claim(struct locks *locks, struct lock_claim *claims, unsigned count,
                 const struct lock_shown *shown, bool only_ask, uint64_t now_ms, struct buf *blocked)
 {
@@ -112,10 +130,13 @@ int locks_claim(struct locks *locks, struct lock_claim *claims, unsigned count,
         for (unsigned i = 0; i < count; i++)
             ask_for(&q, &claims[i]);
     }
-    for (unsigned i = 0; !q.is_blocked && !only_ask && i < count; i++)
+    int r = q.is_blocked ? 423 : 0;
+    for (unsigned i = 0; r == 0 && i < count; i++)
+        r = is_apart(locks, &claims[i]) ? 0 : -EEXIST;
+    for (unsigned i = 0; r == 0 && !only_ask && i < count; i++)
         list_append(&locks->claims, &claims[i].link);
     locks_leave(locks);
-    return q.is_blocked ? 423 : 0;
+    return r;
 }
 
 /* Ends the locks of a path, or of what is below it, or both. Returns whether there were any. */

@@ -47,6 +47,7 @@ static int enter(struct move *m, const struct stat *st)
     struct guard_part parts[2] = {change_source(m->c, st)};
     int r = change_destination(&m->target, &m->to, &parts[1]);
 
+    parts[0].touch |= TOUCH_MOVED;
     if (r != 0)
         return r == -EXDEV ? ACROSS : r;
     return guard_enter(m->c->guard, parts, 2, m->from.resolve, &m->hold);

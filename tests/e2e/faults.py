@@ -6,7 +6,7 @@ import struct
 
 from server import SANITIZER
 
-CALLS = ("tcp_ulp", "tls_tx", "notsent_lowat", "sendfile", "cachestat", "preadv2", "malloc", "fsync", "fsync_folder", "syncfs", "sync_range", "fallocate", "clock")
+CALLS = ("tcp_ulp", "tls_tx", "notsent_lowat", "sendfile", "cachestat", "preadv2", "malloc", "fsync", "fsync_folder", "syncfs", "sync_range", "fallocate", "unlink", "clock")
 FAULT = struct.Struct("=iIII")  # error, skip, times, hits
 ALWAYS = 0xffffffff
 PRETEND = 0  # as an error: the call seems to succeed, and nothing is done

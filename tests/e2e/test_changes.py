@@ -564,6 +564,50 @@ def test_many_move_and_delete_the_same_names(server, place, nothing_left_open):
             change(server, "DELETE", f"/{place}/{name}")
 
 
+@contextlib.contextmanager
+def slow_removal(server, faults, method, source, **fields):
+    """While that request removes what is in a folder, and before it is through. It must succeed with 204."""
+    faults.set("unlink", -200)
+    found = []
+    thread = threading.Thread(target=lambda: found.append(change(server, method, source, fields=fields).status))
+    thread.start()
+    try:
+        wait_for(lambda: faults.hits("unlink") > 3, 20 * SLOW, "the first of it to be removed")
+        yield
+        assert not found
+    finally:
+        faults.clear()
+        thread.join()
+    assert found == [204]
+
+
+@not_in_the_vm("calls that fail because a test wants it")
+def test_what_is_being_removed_does_not_move(make_server):
+    """A folder that is renamed takes along what is done in it: where nobody has asked for that it would go on being removed."""
+    one = make_server(start=False)
+    faults = Faults(one)
+    many = [f"a/b/{number}" for number in range(150)]
+    tree(one, *many, top="busy")
+    tree(one, "file", top="elsewhere")
+    os.symlink("busy", one.path("way"))
+    one.start()
+    with slow_removal(one, faults, "DELETE", "/busy/a"):
+        for source in "/busy", "/busy/a", "/busy/a/b", "/way/a/b":
+            assert move(one, source, "/saved").status == 409, source
+        assert move(one, "/elsewhere", "/saved").status == 201
+        assert move(one, "/saved/file", "/busy/file").status == 201
+    assert shape(one, "") == {"busy/": None, "busy/file": "file", "saved/": None, "way": "-> busy"}
+
+    tree(one, *many, top="busy")
+    with slow_removal(one, faults, "MOVE", "/saved", Destination="/busy"):
+        for source in "/busy", "/way":
+            assert move(one, source, "/other").status == (409 if source == "/busy" else 201)
+        assert move(one, "/other", "/way").status == 201
+    assert move(one, "/busy", "/other").status == 201
+    assert shape(one, "") == {"other/": None, "way": "-> busy"}
+    one.stop()
+
+
 # --- COPY --------------------------------------------------------------------------------------------------
 
 

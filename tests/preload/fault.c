@@ -37,6 +37,7 @@ static struct {
     int (*syncfs)(int);
     int (*sync_file_range)(int, off64_t, off64_t, unsigned);
     int (*fallocate)(int, int, off64_t, off64_t);
+    int (*unlinkat)(int, const char *, int);
     int (*clock_gettime)(clockid_t, struct timespec *);
 } libc;
 
@@ -53,6 +54,7 @@ __attribute__((constructor)) static void start(void)
     *(void **)&libc.syncfs = dlsym(RTLD_NEXT, "syncfs");
     *(void **)&libc.sync_file_range = dlsym(RTLD_NEXT, "sync_file_range");
     *(void **)&libc.fallocate = dlsym(RTLD_NEXT, "fallocate64");
+    *(void **)&libc.unlinkat = dlsym(RTLD_NEXT, "unlinkat");
     *(void **)&libc.clock_gettime = dlsym(RTLD_NEXT, "clock_gettime");
     if (fd < 0)
         return;
@@ -156,6 +158,15 @@ PUBLIC int fallocate64(int fd, int mode, off64_t from, off64_t len)
     bool pretend;
 
     return fails(FAULT_FALLOCATE, &pretend) ? -1 : libc.fallocate(fd, mode, from, len);
+}
+
+PUBLIC int unlinkat(int fd, const char *name, int flags)
+{
+    bool pretend;
+
+    if (fails(FAULT_UNLINK, &pretend))
+        return pretend ? 0 : -1;
+    return libc.unlinkat(fd, name, flags);
 }
 
 PUBLIC int syncfs(int fd)

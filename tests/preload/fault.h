@@ -22,7 +22,8 @@ enum fault_call {
     FAULT_SYNCFS,
     FAULT_SYNC_RANGE, /* sync_file_range() alone */
     FAULT_FALLOCATE,
-    FAULT_CLOCK, /* clock_gettime(): the time of day is so many hours ahead as `error` says */
+    FAULT_UNLINK, /* unlinkat() */
+    FAULT_CLOCK,  /* clock_gettime(): the time of day is so many hours ahead as `error` says */
     FAULT_CALLS,
 };
 

@@ -418,7 +418,7 @@ static void claims(void **state)
         int r = try(locks, "alice", cases[i].wish, cases[i].scope);
         if (r != cases[i].result)
             fail_msg("%zu: %d", i, r);
-        /* Claims do not look at each other. */
+        /* Claims do not look at each other, but for the next test's. */
         struct lock_claim d = c[1];
         assert_int_equal(locks_claim(locks, &d, 1, &shown, false, NOW, NULL), 0);
         locks_unclaim(locks, &d, 1, false);
@@ -426,6 +426,51 @@ static void claims(void **state)
         if (cases[i].result < 0)
             assert_int_equal(try(locks, "alice", cases[i].wish, cases[i].scope), 0);
         locks_destroy(locks);
+    }
+}
+
+enum {
+    MOVE = DELETE | TOUCH_MOVED,
+    MOVE_FILE = MOVE & ~TOUCH_BELOW,
+};
+
+/* What one does, and what another one wants to do meanwhile. */
+static void claims_of_folders(void **state)
+{
+    static const struct {
+        const char *first;
+        unsigned first_touch;
+        const char *second;
+        unsigned second_touch;
+        int result;
+    } cases[] = {
+        {"a/b", DELETE, "a/b", MOVE, -EEXIST}, {"a/b", DELETE, "a", MOVE, -EEXIST},
+        {"a/b", DELETE, "", MOVE, -EEXIST},    {"a/b", DELETE, "a/b/c/d", MOVE, -EEXIST},
+        {"a/b", REPLACE, "a", MOVE, -EEXIST},  {"a/b", MOVE, "a/b/c", MOVE, -EEXIST},
+        {"a/b", DELETE, "a/bc", MOVE, 0},      {"a/b", DELETE, "a/c", MOVE, 0},
+        {"ab", DELETE, "a", MOVE, 0},          {"a/b", DELETE, "a/b/c", MOVE_FILE, 0},
+        {"a/b", DELETE, "a/b", DELETE, 0},     {"a/b", DELETE, "a", DELETE, 0},
+        {"a/b", REPLACE, "a/b/c", DELETE, 0},  {"a/b", PUT, "a", MOVE, 0},
+        {"a/b", MAKE, "a", MOVE, 0},
+    };
+    const struct lock_shown shown = {.user = SPAN("alice")};
+    struct locks *locks = *state;
+
+    for (size_t i = 0; i < 2 * COUNT(cases); i++) {
+        struct lock_claim a = {.path = span_str(cases[i / 2].first),
+                               .touch = cases[i / 2].first_touch};
+        struct lock_claim b = {.path = span_str(cases[i / 2].second),
+                               .touch = cases[i / 2].second_touch};
+        struct lock_claim *first = i % 2 ? &a : &b, *second = i % 2 ? &b : &a;
+        assert_int_equal(locks_claim(locks, first, 1, &shown, false, NOW, NULL), 0);
+        int r = locks_claim(locks, second, 1, &shown, false, NOW, NULL);
+        if (r != cases[i / 2].result)
+            fail_msg("%zu: %d", i / 2, r);
+        locks_unclaim(locks, first, 1, true);
+        if (r < 0)
+            r = locks_claim(locks, second, 1, &shown, false, NOW, NULL);
+        assert_int_equal(r, 0);
+        locks_unclaim(locks, second, 1, true);
     }
 }
 
@@ -697,6 +742,7 @@ int main(void)
         TEST(several_locks),
         TEST(as_if_shown),
         TEST(claims),
+        TEST(claims_of_folders),
         TEST(claims_together_or_not_at_all),
         TEST(locks_of_what_is_gone),
         TEST(limits),
