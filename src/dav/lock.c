@@ -43,6 +43,7 @@ struct locking {
     uint64_t resolve;
     enum offload_lane lane;
     struct span token;    /* of UNLOCK */
+    bool is_released;     /* the lock, after it was granted */
     bool is_other;        /* 412, 409: no lock with this token covers the resource */
     struct buf conflicts; /* 423: paths of other locks, as locks.h has them */
     char path_bytes[LIMIT_PATH_BYTES];
@@ -101,6 +102,7 @@ static int grant(struct locking *l, bool is_infinite)
 
 static void release(struct locking *l)
 {
+    l->is_released = true;
     (void)locks_release(l->locks, span_of(l->lock.token, LOCK_TOKEN_BYTES), l->lock.user,
                         l->lock.path, l->now_ms);
 }
@@ -380,17 +382,29 @@ static int grant_patiently(struct task *t, struct locking *l)
     return r;
 }
 
+/* The lock may be in a file after an error too: others write it down with theirs. */
+static void take_back(struct task *t, struct locking *l)
+{
+    if (!l->is_released)
+        release(l);
+    (void)keep(t, l);
+}
+
 static int respond_new(struct task *t, struct locking *l)
 {
     int r = grant_patiently(t, l);
 
     if (r == 201)
         loop_new_epoch(task_loop(t));
+    if (l->is_released)
+        take_back(t, l);
     if (r != 0 && r != 201)
         return refuse(t, l, r);
     int kept = keep(t, l);
+    if (kept == 0)
+        kept = task_cancelled(t);
     if (kept < 0) {
-        release(l);
+        take_back(t, l);
         return refuse_unkept(t, l, kept);
     }
     return respond(t, l, r == 201 ? 201 : 200, false);

@@ -116,6 +116,13 @@ static int write_all(int fd, struct span text)
     return ftruncate(fd, (off_t)text.len) < 0 ? -errno : 0;
 }
 
+/* It may be complete, and nobody has been told of what is in it. Where this fails too there is no
+ * way left to say so. */
+static int take_back(int fd)
+{
+    return ftruncate(fd, 0) < 0 ? -errno : 0;
+}
+
 int locks_file_write(struct locks_file *f)
 {
     struct locks_text head = make_head(f);
@@ -131,6 +138,8 @@ int locks_file_write(struct locks_file *f)
     if (r == 0) {
         f->generation++;
         f->saved = version;
+    } else {
+        (void)take_back(fd);
     }
     buf_finish(&text);
     return r;
@@ -139,6 +148,19 @@ int locks_file_write(struct locks_file *f)
 static int write_on_helper(void *arg)
 {
     return locks_file_write(arg);
+}
+
+static int do_nothing(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+/* A cancelled task cannot sleep: it goes to a helper and back. */
+static void wait_for_others(struct task *t)
+{
+    if (io_sleep(t, 1) < 0)
+        offload_always(t, OFFLOAD_FAST, do_nothing, NULL);
 }
 
 int locks_save(struct task *t, struct locks_file *f)
@@ -150,12 +172,12 @@ int locks_save(struct task *t, struct locks_file *f)
         return 0;
     while (r == 0 && f->saved < mine) {
         if (atomic_exchange(&f->is_writing, true)) {
-            r = io_sleep(t, 1);
+            wait_for_others(t);
             continue;
         }
         /* It may have been written between the look and the turn. */
         if (f->saved < mine)
-            r = offload(t, OFFLOAD_SYNC, write_on_helper, f);
+            r = offload_always(t, OFFLOAD_SYNC, write_on_helper, f);
         f->is_writing = false;
     }
     return r;

@@ -3,7 +3,9 @@
  * name is looked up again.
  *
  * Who has changed a lock waits until it is written, and where `durable` on the disk, before he
- * tells the client. Many at once wait for one write.
+ * tells the client. Many at once wait for one write. After an error what has been changed since the
+ * last one does not count, neither for this file's next reader nor for the next write, which is
+ * made of the table as it is then.
  */
 #pragma once
 
@@ -29,7 +31,8 @@ int locks_file_init(struct locks_file *f, struct locks *locks, const int fds[2],
 void locks_file_finish(struct locks_file *f);
 
 /* Returns when what has been changed so far is kept: 0, also where nothing is kept at all, or
- * -errno, or the reason of a cancellation. At once where nothing has changed. On the loop. */
+ * -errno. At once where nothing has changed. Also for a cancelled task: what has been changed may
+ * be kept by what others write, so that it cannot be left as it is. On the loop. */
 int locks_save(struct task *t, struct locks_file *f);
 
 /* What that does, without waiting for others: for who is alone. Blocks. */

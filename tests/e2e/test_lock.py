@@ -9,7 +9,7 @@ import pytest
 from client import together, wait_for
 from dav import (DAV, condition_of, lock, lockinfo, locks, locks_told, prop, propfind, read_locks, read_multistatus, refresh,
                  statuses, token_of, unlock)
-from faults import Faults
+from faults import ALWAYS, Faults
 from machine import IN_VM, not_in_the_vm, open, os
 from server import ALICE, BOB, SLOW, Server
 
@@ -560,6 +560,29 @@ def test_what_cannot_be_written_down_is_not_locked(error, status):
         assert lock(made, "/file", "shared").status == 200 and len(locks(made, "/file")) == 2
         kill_home(made)
         assert len(locks(made, "/file")) == 2 and locks(made, "/file")[0]["token"] == first
+    finally:
+        made.finish()
+
+
+@not_in_the_vm("calls are made to fail")
+@pytest.mark.parametrize("times", [1, ALWAYS])
+def test_what_was_refused_does_not_come_back(times):
+    """It may have been written, and only the disk did not say so."""
+    made = Server(start=False)
+    try:
+        faults = Faults(made)
+        made.start()
+        made.write("file", "x")
+        first = token_of(lock(made, "/file", "shared"))
+        for _ in range(2):
+            faults.set("fsync", errno.EIO, times=times)
+            assert lock(made, "/file", "shared").status == 500
+            kill_home(made)
+            assert [one["token"] for one in locks(made, "/file")] == [first]
+        faults.clear()
+        second = token_of(lock(made, "/file", "shared"))
+        kill_home(made)
+        assert [one["token"] for one in locks(made, "/file")] == [first, second]
     finally:
         made.finish()
 

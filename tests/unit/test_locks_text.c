@@ -392,6 +392,8 @@ static void saver(struct task *t, void *arg)
     snprintf(path, sizeof(path), "%u", (unsigned)(uintptr_t)arg);
     grant_at(shared.locks, path, "x0", 0, clock_ms());
     uint64_t mine = locks_version(shared.locks);
+    if ((uintptr_t)arg % 4 == 3) /* all the same */
+        task_cancel(t, -ECANCELED);
     if (locks_save(t, &shared) == 0 && shared.saved >= mine)
         saved_well++;
     if (--running == 0)
