@@ -40,7 +40,8 @@ struct propfind {
 /* --- what was asked for --- */
 
 /* O_PATH is enough for a resource itself, unless its attributes are wanted; what is in a folder has
- * to be read. */
+ * to be read. A file that may not be read has no attributes, nor has one of which another program
+ * has a lease (fcntl(2)): that is -EAGAIN, also when it is tried again. */
 static int open_it(struct task *t, struct propfind *p)
 {
     const struct propfind_options *o = p->o;
@@ -48,14 +49,16 @@ static int open_it(struct task *t, struct propfind *p)
     if (p->depth == DAV_DEPTH_0 && !p->request.wants_dead)
         return look_open(t, o->root, o->path, &p->file);
     int r = root_open(t, o->root, o->path, &p->file);
-    if (r != -EACCES)
+    if (r == -EAGAIN)
+        r = root_open(t, o->root, o->path, &p->file);
+    if (r != -EACCES && r != -EAGAIN)
         return r;
-    r = look_open(t, o->root, o->path, &p->file);
-    if (r == 0 && S_ISDIR(p->file.st.st_mode) && p->depth != DAV_DEPTH_0) {
+    int looked = look_open(t, o->root, o->path, &p->file);
+    if (looked == 0 && S_ISDIR(p->file.st.st_mode) && (p->depth != DAV_DEPTH_0 || r == -EAGAIN)) {
         file_close(t, &p->file);
-        r = -EACCES;
+        return r;
     }
-    return r;
+    return looked;
 }
 
 static uint64_t bytes_of(uint64_t blocks, uint64_t block_bytes)

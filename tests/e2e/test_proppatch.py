@@ -1,6 +1,10 @@
 """PROPPATCH: what clients keep with files, times, the right to execute; all of it or nothing; and with whom it stays."""
+import contextlib
+import fcntl
 import os
 import shutil
+import signal
+import socket
 import stat
 import time
 import xml.etree.ElementTree as ElementTree
@@ -155,6 +159,47 @@ def test_attributes_of_others_spoil_nothing(server, file):
             assert found.get(A, (404,))[0] == 404
         assert patch(server, file, (B, "1")) == 200
         assert kept(server, file, B) == {B: "1"}
+
+
+@contextlib.contextmanager
+def leased(path):
+    """Nobody opens the file before this program has given it back, which it never does; the kernel takes it away after 45 s."""
+    before = signal.signal(signal.SIGIO, signal.SIG_IGN)  # somebody wants it
+    with open(path, "r+b") as file:
+        try:
+            fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+            with pytest.raises(BlockingIOError):
+                os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK))
+            yield
+        finally:
+            signal.signal(signal.SIGIO, before)
+
+
+def test_what_cannot_be_opened_now_has_none(server):
+    """But it is there, and spoils nothing for the others."""
+    for name in ("free", "leased"):
+        server.write(f"busy/{name}", "text")
+        assert patch(server, f"/busy/{name}", (A, name)) == 200
+    os.symlink("leased", server.path("busy/link"))
+    os.mkfifo(server.path("busy/fifo"))
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(server.path("busy/socket"))
+    found = {"/busy/free": "free", "/busy/leased": "leased", "/busy/link": "leased"}
+    with leased(server.path("busy/leased")):
+        for body in None, prop(A, "getcontentlength"):
+            for depth in "1", "infinity":
+                told = read_multistatus(propfind(server, "/busy/", body, depth=depth))
+                assert set(told) == {"/busy/", *found}
+                for href in found:
+                    assert told[href][DAV + "getcontentlength"][1].text == "4"
+                    assert (told[href].get(A, (404,))[0] == 200) == (href == "/busy/free")
+            for href in "/busy/leased", "/busy/link":
+                (told,) = read_multistatus(propfind(server, href, body)).values()
+                assert told[DAV + "getcontentlength"][1].text == "4" and told.get(A, (404,))[0] == 404
+        assert propfind(server, "/busy/fifo").status == propfind(server, "/busy/socket").status == 404
+    told = read_multistatus(propfind(server, "/busy/", prop(A), depth="1"))
+    assert {href: of[A][1].text for href, of in told.items() if href != "/busy/"} == found
+    shutil.rmtree(server.path("busy"))
 
 
 # --- all or nothing ---

@@ -164,6 +164,9 @@ static int inject(enum fault_site site, unsigned choice)
     /* Nor does it have what clients keep with it. */
     if (site == FAULT_LIST_READ && error != ENOMEM)
         fault.tally.hides_entries = true;
+    /* Or somebody else has a lease of it, if that is said twice. */
+    if (fault.plan.kind == FAULTS_MANY && site == FAULT_OPEN && error == EAGAIN)
+        fault.tally.hides_entries = true;
     /* An upload is kept in another folder then, whose time a listing shows. */
     if (site == FAULT_MAKE && error == EROFS)
         fault.tally.hides_entries = true;
