@@ -21,8 +21,9 @@
 enum {
     CACHESTAT = 451,
     DESCRIPTORS_MAX = 1024, /* that are kept in mind */
-    /* All inode numbers have as many digits in a tag, so that each run is of the same length. */
-    INO_BITS = 20,
+    /* All inode numbers have as many digits in a tag, so that each run is of the same length. And
+     * no two are the same: thousands of runs make millions of files, each with a new number. */
+    INO_BITS = 40,
     FILE_SYSTEM_FAST = 0xEF53,     /* EXT4_SUPER_MAGIC */
     FILE_SYSTEM_SLOW = 0x65735546, /* FUSE_SUPER_MAGIC */
 };
@@ -104,7 +105,9 @@ static long open_wrapped(long fd, const char *path, const struct open_how *how)
 
 static uint64_t even_ino(uint64_t ino)
 {
-    return (ino & ((1u << (INO_BITS - 1)) - 1)) | 1u << (INO_BITS - 1);
+    const uint64_t highest = UINT64_C(1) << (INO_BITS - 1);
+
+    return (ino & (highest - 1)) | highest;
 }
 
 static long stat_wrapped(long fd, struct stat *ret_st)
