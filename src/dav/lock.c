@@ -13,6 +13,7 @@
 #include "dav/lock_answer.h"
 #include "dav/lock_request.h"
 #include "files/canonical.h"
+#include "files/content.h"
 #include "files/etag.h"
 #include "files/failures.h"
 #include "files/locks_file.h"
@@ -107,6 +108,19 @@ static void release(struct locking *l)
                         l->lock.path, l->now_ms);
 }
 
+/* A client that writes next asks for the tag of the empty file first and sends it as If-Match, within
+ * milliseconds; a weak one would be refused. Where the time cannot be set it stays one. */
+static void make_tag_strong(int fd)
+{
+    struct timespec mtime;
+    struct stat st;
+
+    clock_gettime(CLOCK_REALTIME, &mtime);
+    if (content_set_mtime(fd, &mtime) == 0 && file_stat(fd, &st) == 0 && st.st_size == 0 &&
+        st.st_mtim.tv_sec == mtime.tv_sec && st.st_mtim.tv_nsec == mtime.tv_nsec)
+        etag_note_own(&st);
+}
+
 /* The lock is there already, so nobody else's comes; and it is shown with those that the request
  * itself shows. The folder may be locked too. Returns 201 and the open file, 0 (another program was
  * quicker), 423, or -errno. */
@@ -127,6 +141,7 @@ static int make_file(struct locking *l, const struct place *place, int *ret_fd)
     guard_leave(l->c->guard, &hold, *ret_fd < 0 ? GUARD_UNDONE : GUARD_DONE);
     if (*ret_fd < 0)
         return *ret_fd == -EEXIST ? 0 : *ret_fd;
+    make_tag_strong(*ret_fd);
     return 201;
 }
 

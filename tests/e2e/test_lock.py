@@ -8,7 +8,7 @@ import time
 import pytest
 from client import together, wait_for
 from dav import (DAV, condition_of, lock, lockinfo, locks, locks_told, prop, propfind, read_locks, read_multistatus, refresh,
-                 statuses, token_of, unlock)
+                 statuses, token_of, unlock, update)
 from faults import ALWAYS, Faults
 from machine import IN_VM, not_in_the_vm, open, os
 from server import ALICE, BOB, SLOW, Server
@@ -457,6 +457,23 @@ def test_as_clients_save(server, tree):
         assert ask("UNLOCK", "saved", fields={"Lock-Token": f"<{token}>"}).status == 204
         assert server.request("PUT", tree + "saved", auth=CAROL, body=b"hers").status == 204
         assert ask("GET", "saved").body == b"hers"
+
+
+def test_as_davfs2_saves(server, tree):
+    """An empty file by LOCK, perhaps the right to execute, its tag by HEAD, and the content with the token, all within milliseconds."""
+    with server.connect() as connection:
+        for number in range(10):
+            target = f"{tree}new {number}".replace(" ", "%20")
+            response = connection.request("LOCK", target, auth=ALICE, body=lockinfo())
+            assert response.status == 201
+            shown = {"If": f"<{target}> (<{token_of(response)}>)"}
+            if number % 2:
+                body = update(("{http://apache.org/dav/props/}executable", "T"))
+                assert connection.request("PROPPATCH", target, auth=ALICE, body=body, fields=shown).status == 207
+            tag = connection.request("HEAD", target, auth=ALICE).field("ETag")
+            assert tag.startswith('"'), "davfs2 takes a weak one for a strong one"
+            assert connection.request("PUT", target, auth=ALICE, body=b"new", fields={**shown, "If-Match": tag}).status == 204
+            assert connection.request("UNLOCK", target, auth=ALICE, fields={"Lock-Token": f"<{token_of(response)}>"}).status == 204
 
 
 def test_a_lock_that_comes_during_an_upload(server, tree):
