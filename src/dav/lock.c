@@ -108,7 +108,7 @@ static void release(struct locking *l)
                         l->lock.path, l->now_ms);
 }
 
-/* A client that writes next asks for the tag of the empty file first and sends it as If-Match, within
+/* Clients that write next ask for the empty file's tag and send it as If-Match, all within a few
  * milliseconds; a weak one would be refused. Where the time cannot be set it stays one. */
 static void make_tag_strong(int fd)
 {
