@@ -141,7 +141,7 @@ class Connection:
             pieces.append(piece)
         return b"".join(pieces)
 
-    def _chunks(self):
+    def read_chunks(self):
         pieces = []
         while size := int(self._until(b"\r\n").split(b";")[0], 16):
             pieces.append(self._exactly(size))
@@ -171,7 +171,7 @@ class Connection:
             return response
         if (response.field("Transfer-Encoding") or "").lower() == "chunked":
             assert response.field("Content-Length") is None
-            response.body = self._chunks()
+            response.body = self.read_chunks()
         elif (length := response.field("Content-Length")) is not None:
             response.body = self._exactly(int(length))
         else:

@@ -413,7 +413,7 @@ def begin(server, target, **options):
 
 def read_chunks(connection):
     """The body, decoded; ClosedEarly if it does not come to its end."""
-    return connection._chunks()  # pylint: disable=protected-access
+    return connection.read_chunks()
 
 
 BIG = 40 * 1024 * 1024
