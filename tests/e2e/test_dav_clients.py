@@ -74,10 +74,10 @@ def rclone(site):
                    "RCLONE_CONFIG_S_URL": site.url("/"), "RCLONE_CONFIG_S_VENDOR": "other", "RCLONE_CONFIG_S_USER": ALICE[0],
                    "RCLONE_CONFIG_S_PASS": password, "RCLONE_NO_CHECK_CERTIFICATE": "true", "NO_PROXY": "*"}
 
-    def ask(*arguments):
+    def ask(*arguments, log=False):
         done = run("rclone", "--retries", "1", *arguments, env=environment)
         assert done.returncode == 0, done.stderr
-        return done.stdout
+        return done.stderr + done.stdout if log else done.stdout
 
     return ask
 
@@ -96,6 +96,51 @@ def test_rclone(site, rclone, tmp_path):
     rclone("check", "--download", str(tmp_path / "down"), "s:up")
     rclone("delete", "s:up")
     assert "total" in rclone("about", "--json", "s:").lower()
+
+
+def times(folder):
+    return {str(path.relative_to(folder)): int(path.stat().st_mtime) for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@needs("rclone")
+def test_rclone_sync(site, rclone, tmp_path):
+    """Both ways, with times: as "owncloud" it sends X-OC-Mtime, and sets times alone by PROPPATCH."""
+    local = tmp_path / "local"
+    make_local(local)
+    for number, path in enumerate(sorted(path for path in local.rglob("*") if path.is_file())):
+        os.utime(path, (1_500_000_000 + number, 1_500_000_000 + number))
+    there = pathlib.Path(site.path("synced"))
+    remote = "s,vendor=owncloud:synced"
+
+    def check_equal():
+        assert digests(there) == digests(local) and times(there) == times(local)
+        assert "There was nothing to transfer" in rclone("sync", "-v", str(local), remote, log=True)
+
+    rclone("sync", str(local), remote)
+    check_equal()
+    (local / "run.sh").write_text("changed, and longer\n")
+    (local / "run.sh").rename(local / "renamed.sh")
+    os.utime(local / "empty", (1_600_000_000, 1_600_000_000))
+    rclone("sync", "--checksum", str(local), remote)
+    rclone("sync", str(local), remote)
+    check_equal()
+    site.write("synced/from the server.txt", "server")
+    os.unlink(there / "renamed.sh")
+    rclone("sync", remote, str(local))
+    assert (local / "from the server.txt").read_text() == "server"
+    check_equal()
+    rclone("purge", remote)
+    assert not there.exists()
+
+
+@needs("rclone")
+def test_rclone_finds_out(rclone):
+    """Whether names stay as they are, and what is sent without a length arrives."""
+    rclone("mkdir", "s:info")
+    told = rclone("test", "info", "--check-normalization", "--check-streaming", "s:info", log=True)
+    assert "canWriteUnnormalized = true" in told and "canReadUnnormalized   = true" in told and "canReadRenormalized   = false" in told
+    assert "canStream = true" in told
+    rclone("purge", "s:info")
 
 
 @needs("curl")
