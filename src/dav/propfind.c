@@ -41,7 +41,7 @@ struct propfind {
 
 /* O_PATH is enough for a resource itself, unless its attributes are wanted; what is in a folder has
  * to be read. A file that may not be read has no attributes, nor has one of which another program
- * has a lease (fcntl(2)): that is -EAGAIN, also when it is tried again. */
+ * has a lease (fcntl(2)): that is -EAGAIN. */
 static int open_it(struct task *t, struct propfind *p)
 {
     const struct propfind_options *o = p->o;
@@ -49,8 +49,6 @@ static int open_it(struct task *t, struct propfind *p)
     if (p->depth == DAV_DEPTH_0 && !p->request.wants_dead)
         return look_open(t, o->root, o->path, &p->file);
     int r = root_open(t, o->root, o->path, &p->file);
-    if (r == -EAGAIN)
-        r = root_open(t, o->root, o->path, &p->file);
     if (r != -EACCES && r != -EAGAIN)
         return r;
     int looked = look_open(t, o->root, o->path, &p->file);

@@ -22,6 +22,8 @@ enum {
     SHORT_NAME_BYTES = 8 + 1 + 3,
 };
 
+enum { OPEN_TRIES = 16 };
+
 static bool is_reserved(struct span name)
 {
     if (name.len < OWN_BYTES || !span_equal_nocase(span_first(name, OWN_BYTES), SPAN(OWN_NAME)))
@@ -114,6 +116,13 @@ void root_init(struct root *root, int fd)
         root->device = st.st_dev;
 }
 
+/* -EAGAIN: there was a ".." in a link while something was being renamed, anywhere on this machine
+ * (openat2(2)). It is also what a file says of which another program has a lease, each time. */
+static bool may_be_tried_again(int error, uint64_t resolve)
+{
+    return error == EINTR || (error == EAGAIN && !(resolve & RESOLVE_CACHED));
+}
+
 int root_open_raw(int root_fd, const char *path, uint64_t flags, uint64_t mode, uint64_t resolve)
 {
     struct open_how how = {
@@ -121,11 +130,13 @@ int root_open_raw(int root_fd, const char *path, uint64_t flags, uint64_t mode, 
         .mode = mode,
         .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | resolve,
     };
-    long fd;
+    long fd = -1;
 
-    do
+    for (int tries = 0; tries < OPEN_TRIES; tries++) {
         fd = syscall(SYS_openat2, root_fd, path[0] ? path : ".", &how, sizeof(how));
-    while (fd < 0 && errno == EINTR);
+        if (fd >= 0 || !may_be_tried_again(errno, resolve))
+            break;
+    }
     return fd < 0 ? -errno : (int)fd;
 }
 

@@ -47,21 +47,13 @@ static bool has_room(const struct scan *s, const struct half *h)
            (!s->attributes || h->attribute_bytes.len + LIMIT_DEAD_BYTES <= SCAN_ATTRIBUTE_BYTES);
 }
 
-/* Of what another program has a lease (fcntl(2)) opening says -EAGAIN, again and again; and once
- * where folders on the way are being renamed. */
-static int open_entry(struct scan *s, const struct folder_entry *entry)
-{
-    int fd = entry_open(&s->source, entry);
-
-    return fd == -EAGAIN ? entry_open(&s->source, entry) : fd;
-}
-
-/* Of the last entry. What cannot be read has none, also where it could be a moment later. */
+/* Of the last entry. What cannot be read has none, nor has a file of which another program has a
+ * lease (fcntl(2)): that is -EAGAIN. */
 static int take_attribute(struct scan *s, struct half *h)
 {
     struct buf *b = &h->attribute_bytes;
     struct span *attribute = &h->attributes[h->batch.count - 1];
-    _cleanup_close_ int fd = open_entry(s, &h->entries[h->batch.count - 1]);
+    _cleanup_close_ int fd = entry_open(&s->source, &h->entries[h->batch.count - 1]);
     size_t start = b->len;
 
     *attribute = SPAN("");

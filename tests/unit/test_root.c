@@ -1,7 +1,31 @@
-/* Names that are the server's own, and those by which some file systems know them besides. */
+/* Names that are the server's own, and those by which some file systems know them besides; and
+ * opening what has to be tried again. */
 #include "assert_span.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include "files/root.h"
+
+static struct {
+    int error, times; /* what openat2() says, and how often, before it does it */
+    int calls;
+} refused;
+
+long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f);
+long __real_syscall(long number, long a, long b, long c, long d, long e, long f);
+
+long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f)
+{
+    assert_int_equal(number, SYS_openat2);
+    if (refused.calls++ >= refused.times)
+        return __real_syscall(number, a, b, c, d, e, f);
+    errno = refused.error;
+    return -1;
+}
 
 enum { OTHERS, DOUBTFUL, RESERVED };
 
@@ -67,9 +91,40 @@ static void names(void **state)
     }
 }
 
+/* Returns 0 where it was opened, or -errno. */
+static int open_refused(int error, int times, uint64_t resolve)
+{
+    int root = open("/tmp", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+    assert_true(root >= 0);
+    refused.error = error;
+    refused.times = times;
+    refused.calls = 0;
+    int fd = root_open_raw(root, "", O_PATH, 0, resolve);
+    if (fd >= 0)
+        close(fd);
+    close(root);
+    return fd < 0 ? fd : 0;
+}
+
+static void what_renames_disturb_is_tried_again(void **state)
+{
+    (void)state;
+    assert_int_equal(open_refused(EAGAIN, 10, 0), 0);
+    assert_int_equal(open_refused(EINTR, 10, RESOLVE_CACHED), 0);
+    assert_int_equal(open_refused(EAGAIN, 1000, 0), -EAGAIN);
+    assert_in_range(refused.calls, 11, 100);
+    /* Not cached: waiting here does not help. */
+    assert_int_equal(open_refused(EAGAIN, 1000, RESOLVE_CACHED), -EAGAIN);
+    assert_int_equal(refused.calls, 1);
+    assert_int_equal(open_refused(EACCES, 1000, 0), -EACCES);
+    assert_int_equal(refused.calls, 1);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(names)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(names),
+                                       cmocka_unit_test(what_renames_disturb_is_tried_again)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
