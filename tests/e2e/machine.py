@@ -3,6 +3,7 @@
 Tests that touch the server's files take `os` and `open` from here, and so do the same on either. The clients run here always.
 """
 import builtins
+import contextlib
 import os as host
 import pwd
 import re
@@ -43,20 +44,34 @@ def not_in_the_vm(reason):
 # --- ports ---
 
 _next_port = 0
+# Servers share their ports with others that ask for the same one, so each process of tests has some to itself: those of a name that it holds.
+PORTS, PORTS_EACH = range(20_000, 30_000), 250
+_ports = None
+
+
+def _own_ports():
+    """Endless; the socket lives as long as the process."""
+    holder = socket.socket(socket.AF_UNIX)
+    for first in PORTS[::PORTS_EACH]:
+        with contextlib.suppress(OSError):
+            holder.bind(f"\0fastfile-tests-{first}")
+            break
+    else:
+        raise RuntimeError("so many tests at once?")
+    while holder:
+        yield from range(first, first + PORTS_EACH)
 
 
 def free_port():
     """A port nobody has; from below the range that connections take theirs from."""
+    global _ports
     if IN_VM:
         return _free_port_there()
-    while True:
-        port = 20000 + int.from_bytes(host.urandom(2), "big") % 10000
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
+    _ports = _ports or _own_ports()
+    for port in _ports:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def _free_port_there():
