@@ -1,10 +1,10 @@
 /* Paths without links: the same one for every way to a file, nothing outside, and one look where
  * there is no link. */
 #include "assert_span.h"
+#include "remove_folder.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,18 +73,12 @@ static int set_up(void **state)
     return 0;
 }
 
-static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-    (void)st, (void)flag, (void)ftw;
-    return remove(path);
-}
-
 static int tear_down(void **state)
 {
     struct fixture *f = *state;
 
     close(f->fd);
-    return nftw(f->path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    return remove_folder(f->path);
 }
 
 /* Followed, and not followed at its end; NULL: the error. */

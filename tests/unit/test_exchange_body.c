@@ -3,6 +3,7 @@
  * the pace that a sender has to keep. On the simulated backend: time passes only when nothing else
  * happens. */
 #include "assert_span.h"
+#include "sim_clock.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -48,19 +49,6 @@ struct rig {
     int result; /* of the last call */
     unsigned bodies, others;
 };
-
-int __real_clock_gettime(clockid_t clock, struct timespec *ret_time);
-int __wrap_clock_gettime(clockid_t clock, struct timespec *ret_time);
-
-int __wrap_clock_gettime(clockid_t clock, struct timespec *ret_time)
-{
-    uint64_t now_ms = io_sim_now_ms();
-
-    if (clock != CLOCK_MONOTONIC)
-        return __real_clock_gettime(clock, ret_time);
-    *ret_time = (struct timespec){(time_t)(now_ms / 1000), (long)(now_ms % 1000) * 1000000};
-    return 0;
-}
 
 /* --- the handler --- */
 

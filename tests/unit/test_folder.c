@@ -1,9 +1,9 @@
 /* Reading folders: natural order, sorting, what is listed and what is not. */
 #include "assert_span.h"
+#include "remove_folder.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -38,20 +38,12 @@ static int set_up(void **state)
     return 0;
 }
 
-static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-    (void)st;
-    (void)flag;
-    (void)ftw;
-    return remove(path);
-}
-
 static int tear_down(void **state)
 {
     struct fixture *f = *state;
 
     close(f->root_fd);
-    nftw(f->path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    remove_folder(f->path);
     offload_pool_destroy(f->pool);
     loop_destroy(f->loop);
     return 0;

@@ -1,10 +1,10 @@
 /* Folders that are remembered: every kind of change is seen by the next read, and what cannot be
  * watched is not kept. */
 #include "assert_span.h"
+#include "remove_folder.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -891,14 +891,6 @@ static void no_folder_no_watch(void **state)
 
 /* --- set-up --- */
 
-static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-    (void)st;
-    (void)flag;
-    (void)ftw;
-    return remove(path);
-}
-
 static void make_all(struct fixture *f)
 {
     static const char *const plain[] = {"a",
@@ -983,7 +975,7 @@ static int tear_down(void **state)
     struct fixture *f = *state;
 
     close(f->root.fd);
-    nftw(f->path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    remove_folder(f->path);
     return 0;
 }
 

@@ -1,10 +1,10 @@
 /* The guard, on a real folder: conditions on resources, tokens, ways through links, and what
  * becomes of the locks of what is gone. */
 #include "assert_span.h"
+#include "remove_folder.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,19 +60,13 @@ static int set_up(void **state)
     return 0;
 }
 
-static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-    (void)st, (void)flag, (void)ftw;
-    return remove(path);
-}
-
 static int tear_down(void **state)
 {
     struct fixture *f = *state;
 
     locks_destroy(f->locks); /* asserts that nothing is claimed any more */
     close(f->root.fd);
-    return nftw(f->path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    return remove_folder(f->path);
 }
 
 static uint64_t clock_ms(void)

@@ -2,6 +2,7 @@
  * what is found out about it, and connections whose peer asks for new keys. The kernel is
  * kernel_tls.h, the peer has a record layer of its own; on the simulated backend. */
 #include "kernel_tls.h"
+#include "sim_clock.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -35,19 +36,6 @@ struct rig {
     size_t received;
     bool goodbye, ended;
 };
-
-int __real_clock_gettime(clockid_t clock, struct timespec *ret_time);
-int __wrap_clock_gettime(clockid_t clock, struct timespec *ret_time);
-
-int __wrap_clock_gettime(clockid_t clock, struct timespec *ret_time)
-{
-    uint64_t now_ms = io_sim_now_ms();
-
-    if (clock != CLOCK_MONOTONIC)
-        return __real_clock_gettime(clock, ret_time);
-    *ret_time = (struct timespec){(time_t)(now_ms / 1000), (long)(now_ms % 1000) * 1000000};
-    return 0;
-}
 
 /* --- the server --- */
 

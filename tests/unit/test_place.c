@@ -1,9 +1,9 @@
 /* Places: which folder a path leads to, also through links, and that none is outside. */
 #include "assert_span.h"
+#include "remove_folder.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,18 +36,12 @@ static int set_up(void **state)
     return 0;
 }
 
-static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-    (void)st, (void)flag, (void)ftw;
-    return remove(path);
-}
-
 static int tear_down(void **state)
 {
     struct fixture *f = *state;
 
     close(f->fd);
-    return nftw(f->path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    return remove_folder(f->path);
 }
 
 static void link_to(struct fixture *f, const char *target, const char *name)

@@ -1,9 +1,9 @@
 /* Folders in batches: what is listed, what is asked of the kernel for it, and looking at paths. */
 #include "assert_span.h"
+#include "remove_folder.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -289,14 +289,6 @@ static void looking(void **state)
 
 /* --- */
 
-static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-    (void)st;
-    (void)flag;
-    (void)ftw;
-    return remove(path);
-}
-
 static int set_up(void **state)
 {
     static struct fixture f;
@@ -335,7 +327,7 @@ static int tear_down(void **state)
     struct fixture *f = *state;
 
     close(f->root.fd);
-    nftw(f->path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    remove_folder(f->path);
     offload_pool_destroy(f->pool);
     loop_destroy(f->loop);
     return 0;

@@ -16,6 +16,7 @@
 #include "http/exchange.h"
 #include "net/handover.h"
 #include "rt/io_sim.h"
+#include "sim_clock.h"
 
 enum { ROUNDS = 10 };
 
@@ -30,19 +31,6 @@ struct rig {
     unsigned together; /* requests that it sends at once */
     unsigned rounds, answers;
 };
-
-int __real_clock_gettime(clockid_t clock, struct timespec *ret_time);
-int __wrap_clock_gettime(clockid_t clock, struct timespec *ret_time);
-
-int __wrap_clock_gettime(clockid_t clock, struct timespec *ret_time)
-{
-    uint64_t now_ms = io_sim_now_ms();
-
-    if (clock != CLOCK_MONOTONIC)
-        return __real_clock_gettime(clock, ret_time);
-    *ret_time = (struct timespec){(time_t)(now_ms / 1000), (long)(now_ms % 1000) * 1000000};
-    return 0;
-}
 
 static enum conn_after handle(struct task *t, struct exchange *x)
 {

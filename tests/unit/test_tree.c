@@ -1,10 +1,10 @@
 /* Trees, from the bottom up and as they are; and names that take the place of others. */
 #include "assert_span.h"
+#include "remove_folder.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -32,20 +32,12 @@ static int set_up(void **state)
     return 0;
 }
 
-static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-    (void)st;
-    (void)flag;
-    (void)ftw;
-    return remove(path);
-}
-
 static int tear_down(void **state)
 {
     struct fixture *f = *state;
 
     close(f->fd);
-    nftw(f->path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    remove_folder(f->path);
     return 0;
 }
 
