@@ -18,8 +18,18 @@ NOT_IN_THE_VM = {
 }
 
 
+# Other tests would be part of what these measure, so ./test lets them run alone; so are single tests with that mark.
+MEASURES = {"test_load", "test_lock_attack", "test_propfind", "test_propfind_large", "test_slow_files", "test_stress", "test_upload_memory"}
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "measures: compares times or memory, so nothing else should run beside it")
+
+
 def pytest_collection_modifyitems(items):
     for item in items:
+        if item.module.__name__ in MEASURES:
+            item.add_marker(pytest.mark.measures)
         if reason := NOT_IN_THE_VM.get(item.module.__name__):
             item.add_marker(machine.not_in_the_vm(reason))
 

@@ -488,6 +488,7 @@ def test_a_client_that_leaves(server):
     wait_for(lambda: server.descriptors() <= before, 10 * SLOW, "the end of archives that nobody reads")
 
 
+@pytest.mark.measures
 def test_slow_clients_hold_nobody_up(server):
     """More clients than there are helper threads have an archive each and do not read on."""
     sparse(server, "slow/big", 4 * BIG)

@@ -160,6 +160,7 @@ def test_the_credential_may_change_between_pipelined_requests(server):
         assert [connection.read_response().status for _ in order] == [200 if auth else 401 for auth in order]
 
 
+@pytest.mark.measures
 def test_many_connections_with_one_new_password(make_server):
     """They cost one hash together: 50 of them are answered in the time of a few."""
     server = make_server()
@@ -479,6 +480,7 @@ def test_the_same_wrong_password_counts_once(make_server):
     assert server.get("/hello.txt", auth=ALICE, source="127.0.7.6").status == 200
 
 
+@pytest.mark.measures
 @pytest.mark.skipif(SLOW > 1, reason="times under a sanitizer say nothing")
 def test_an_unknown_user_takes_as_long_as_a_known_one(make_server):
     server = make_server()

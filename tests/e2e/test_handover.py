@@ -284,6 +284,7 @@ def hashing_seconds(server):
         return int(file.read().split()[0]) / 1e9
 
 
+@pytest.mark.measures
 def test_a_thousand_connections_with_one_cold_credential_cost_one_hash(make_server):
     count = 1000 // SLOW
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -222,6 +222,7 @@ def test_ten_thousand_entries(server, large):
     assert names_on_page(server, "/large/") == expected
 
 
+@pytest.mark.measures
 def test_a_large_listing_does_not_hold_up_others(server, large):
     """While one client lists again and again, another's requests stay quick."""
     server.write("small.txt", "small")

@@ -24,6 +24,7 @@ def open_server():
 # --- nobody is starved ------------------------------------------------------------------------------------
 
 
+@pytest.mark.measures
 def test_fast_downloads_leave_room_for_others(open_server):
     """Readers as fast as they can, and one ring for all."""
     with open(open_server.path("huge"), "wb") as file:

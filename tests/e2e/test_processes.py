@@ -499,6 +499,7 @@ def test_memory_does_not_grow(server):
     assert resident() < before + 1024, "KiB"
 
 
+@pytest.mark.measures
 def test_a_slow_reader_does_not_hold_up_others(server):
     server.write("hello.txt", "hello")
     with open(server.path("big.bin"), "wb") as file:

@@ -91,6 +91,7 @@ class TestWithFuse:
             server.stop()
 
 
+@pytest.mark.measures
 def test_nobody_waits_for_what_others_have_written(make_server):
     """A disk may take seconds to write what many have uploaded: who reads does not notice."""
     server = make_server(start=False)
