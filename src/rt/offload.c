@@ -208,8 +208,8 @@ void offload_start(struct loop *loop, struct offload_work *work)
     work->port = loop->offload_port;
     pthread_mutex_lock(&pool->mutex);
     list_append(&lane->queue, &work->link);
-    pthread_cond_signal(&lane->more);
     pthread_mutex_unlock(&pool->mutex);
+    pthread_cond_signal(&lane->more);
 }
 
 /* --- a task that waits --- */
