@@ -86,6 +86,7 @@ static int get_folder(struct task *t, struct exchange *x, const struct visit *v,
     struct listing_options options = {
         .writable = may_change(v),
         .can_logout = v->visitor->has_session,
+        .has_trash = v->site->trash != NULL,
         .user = v->visitor->user,
     };
 
@@ -330,7 +331,7 @@ static int serve_own(struct task *t, struct exchange *x, struct span name)
 
     if (get_method && span_equal(name, SPAN("health")))
         return exchange_respond(t, x, 200, SPAN("text/plain; charset=utf-8"), SPAN("ok\n"));
-    if (asset_find(name))
+    if (span_starts_with(name, SPAN("ui/")))
         return asset_respond(t, x, name);
     return exchange_error(t, x, 404, SPAN(""));
 }

@@ -42,6 +42,12 @@ static inline bool span_starts_with(struct span s, struct span prefix)
 }
 
 /* The rest after the first `n` bytes; n is at most s.len. */
+static inline bool span_ends_with(struct span s, struct span suffix)
+{
+    return s.len >= suffix.len &&
+           memcmp(s.data + (s.len - suffix.len), suffix.data, suffix.len) == 0;
+}
+
 static inline struct span span_skip(struct span s, size_t n)
 {
     return (struct span){s.data + n, s.len - n};

@@ -257,7 +257,7 @@ static int show_login(struct task *t, struct exchange *x)
 static bool answer_stranger(struct task *t, struct exchange *x, enum conn_after *ret_after)
 {
     const struct request *q = &x->request;
-    bool get = q->method == METHOD_GET || q->method == METHOD_HEAD;
+    bool get = q->method == METHOD_GET || q->method == METHOD_HEAD, current;
 
     if (!span_starts_with(q->path, SPAN("/.fastfile/")))
         return false;
@@ -265,7 +265,7 @@ static bool answer_stranger(struct task *t, struct exchange *x, enum conn_after 
     if (get && span_equal(name, SPAN("health")))
         *ret_after = exchange_after(
             exchange_respond(t, x, 200, SPAN("text/plain; charset=utf-8"), SPAN("ok\n")));
-    else if (get && asset_find(name))
+    else if (get && asset_at(name, &current))
         *ret_after = exchange_after(asset_respond(t, x, name));
     else if (span_equal(name, SPAN("login")) && q->method == METHOD_POST)
         *ret_after = log_in(t, x);

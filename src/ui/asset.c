@@ -2,8 +2,8 @@
 
 #include <assert.h>
 
+#include "http/accept.h"
 #include "http/conditional.h"
-#include "http/uri.h"
 
 #define CACHE_FOREVER SPAN("public, max-age=31536000, immutable")
 #define CACHE_ASK SPAN("public, no-cache")
@@ -16,15 +16,23 @@ const struct asset *asset_find(struct span name)
     return NULL;
 }
 
+const struct asset *asset_at(struct span path, bool *ret_current)
+{
+    struct span folder = span_split(&path, '/'), version = span_split(&path, '/');
+
+    *ret_current = span_equal(version, span_str(assets_digest));
+    return span_equal(folder, SPAN("ui")) && path.data ? asset_find(path) : NULL;
+}
+
 void asset_append_url(struct buf *out, struct span name)
 {
     const struct asset *asset = asset_find(name);
 
     assert(asset);
-    buf_append_str(out, "/.fastfile/");
+    buf_append_str(out, "/.fastfile/ui/");
+    buf_append_str(out, assets_digest);
+    buf_append_char(out, '/');
     buf_append_str(out, asset->name);
-    buf_append_str(out, "?v=");
-    buf_append_str(out, asset->digest);
 }
 
 static struct span type_of(struct span name)
@@ -40,28 +48,23 @@ static struct span type_of(struct span name)
         {SPAN(".woff2"), SPAN("font/woff2")},
     };
 
-    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
-        struct span extension = types[i].extension;
-        if (name.len > extension.len &&
-            span_equal(span_skip(name, name.len - extension.len), extension))
+    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+        if (span_ends_with(name, types[i].extension))
             return types[i].type;
-    }
     return SPAN("application/octet-stream");
 }
 
-/* Whether the address names the very content that we have. */
-static bool is_versioned(const struct exchange *x, const struct asset *asset)
+static void append_etag(struct buf *out, const struct asset *asset, bool packed)
 {
-    char memory[32];
-    struct span version;
-
-    return uri_query_get(x->request.query, SPAN("v"), memory, sizeof(memory), &version) &&
-           span_equal(version, span_str(asset->digest));
+    buf_append_char(out, '"');
+    buf_append_str(out, asset->digest);
+    buf_append_str(out, packed ? "-gzip\"" : "\"");
 }
 
-int asset_respond(struct task *t, struct exchange *x, struct span name)
+int asset_respond(struct task *t, struct exchange *x, struct span path)
 {
-    const struct asset *asset = asset_find(name);
+    bool current, packed;
+    const struct asset *asset = asset_at(path, &current);
     char memory[32];
     struct buf etag;
 
@@ -72,13 +75,15 @@ int asset_respond(struct task *t, struct exchange *x, struct span name)
         exchange_field(x, SPAN("Allow"), SPAN("GET, HEAD"));
         return exchange_error(t, x, 405, SPAN(""));
     }
+    packed = asset->gzip && accept_coding(x->request.accept_encoding, SPAN("gzip")) > 0;
     buf_init_fixed(&etag, memory, sizeof(memory));
-    buf_printf(&etag, "\"%s\"", asset->digest);
+    append_etag(&etag, asset, packed);
     /* The other preconditions are about what can change. */
     bool same = conditional_match_list(x->request.if_none_match, buf_span(&etag), ETAG_WEAK) > 0;
     exchange_status(x, same ? 304 : 200);
     exchange_field(x, SPAN("ETag"), buf_span(&etag));
-    exchange_field(x, SPAN("Cache-Control"), is_versioned(x, asset) ? CACHE_FOREVER : CACHE_ASK);
+    exchange_field(x, SPAN("Cache-Control"), current ? CACHE_FOREVER : CACHE_ASK);
+    exchange_field(x, SPAN("Vary"), SPAN("Accept-Encoding"));
     exchange_field(x, SPAN("X-Content-Type-Options"), SPAN("nosniff"));
     /* An SVG opened by itself is a document. */
     exchange_field(x, SPAN("Content-Security-Policy"), SPAN("default-src 'none'"));
@@ -86,5 +91,9 @@ int asset_respond(struct task *t, struct exchange *x, struct span name)
         int r = exchange_begin(t, x, 0);
         return r < 0 ? r : exchange_end(t, x);
     }
-    return exchange_respond(t, x, 200, type_of(name), span_of(asset->content, asset->length));
+    if (packed)
+        exchange_field(x, SPAN("Content-Encoding"), SPAN("gzip"));
+    return exchange_respond(t, x, 200, type_of(span_str(asset->name)),
+                            packed ? span_of(asset->gzip, asset->gzip_length)
+                                   : span_of(asset->content, asset->length));
 }

@@ -47,7 +47,15 @@ static bool wants_json(const struct exchange *x)
     return response_form(&x->request) == BODY_JSON && !query_is(x, SPAN("format"), SPAN("html"));
 }
 
-static void read_sort(struct listing *l)
+/* Whether a browser opens the folder, as a page of its own, and leaves the form to us. */
+static bool wants_file_manager(const struct exchange *x)
+{
+    return span_equal(x->request.sec_fetch_dest, SPAN("document")) &&
+           response_form(&x->request) == BODY_HTML &&
+           !uri_query_has(x->request.query, SPAN("format"));
+}
+
+static void read_query(struct listing *l)
 {
     static const enum folder_sort sorts[] = {FOLDER_BY_NAME, FOLDER_BY_SIZE, FOLDER_BY_TIME};
 
@@ -55,6 +63,7 @@ static void read_sort(struct listing *l)
         if (query_is(l->x, SPAN("sort"), listing_sort_name(sorts[i])))
             l->page.sort = sorts[i];
     l->page.descending = query_is(l->x, SPAN("order"), SPAN("desc"));
+    l->page.plain = query_is(l->x, SPAN("format"), SPAN("html"));
 }
 
 /* Writes what has been formatted, in pieces, so that other connections get their turns. */
@@ -137,6 +146,19 @@ static int sweep(struct task *t, struct listing *l, const struct file *folder)
     return r;
 }
 
+static int respond_shell(struct task *t, struct listing *l)
+{
+    listing_html_shell(&l->out, &l->page);
+    if (buf_failed(&l->out))
+        return -ENOMEM;
+    exchange_status(l->x, 200);
+    page_fields(l->x);
+    int r = exchange_begin(t, l->x, l->out.len);
+    if (r == 0)
+        r = exchange_write(t, l->x, buf_span(&l->out));
+    return r < 0 ? r : exchange_end(t, l->x);
+}
+
 int listing_respond(struct task *t, struct exchange *x, struct folder_cache *cache,
                     const struct file *folder, struct span path, const struct listing_options *o)
 {
@@ -144,7 +166,9 @@ int listing_respond(struct task *t, struct exchange *x, struct folder_cache *cac
     bool json = wants_json(x), head_only = x->request.method == METHOD_HEAD;
 
     buf_init_growing(&l.out, PIECE_MAX);
-    read_sort(&l);
+    read_query(&l);
+    if (wants_file_manager(x))
+        return respond_shell(t, &l);
     struct folder_options order = {
         .path = path, .sort = l.page.sort, .descending = l.page.descending};
     /* What HEAD is told does not depend on what is in the folder. */

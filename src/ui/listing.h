@@ -1,8 +1,13 @@
 /* The answer to GET and HEAD of a folder: a page for people, JSON for programs.
  *
  * JSON where "?format=json" or Accept asks for it, otherwise HTML (also without Accept, as servers
- * have always done; "?format=html" insists). "?sort=name|size|time&order=asc|desc" sorts both; what
- * is not understood there is ignored. The page works without JavaScript. Both are streamed.
+ * have always done). "?sort=name|size|time&order=asc|desc" sorts both; what is not understood there
+ * is ignored. Both are streamed.
+ *
+ * A browser that opens a folder (Sec-Fetch-Dest: document) gets the file manager, an empty page
+ * whose scripts ask for the JSON. One without JavaScript goes on from there to "?format=html", the
+ * plain listing, which needs none and stays that in its own links. Browsers that do not say what
+ * they fetch get the listing at once, and the scripts take it over.
  */
 #pragma once
 
@@ -12,6 +17,7 @@
 struct listing_options {
     bool writable;    /* may this user change something here */
     bool can_logout;  /* came by a session: show the button */
+    bool has_trash;   /* what is deleted can come back */
     struct span user; /* "": nobody has logged in */
 };
 

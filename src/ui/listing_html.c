@@ -27,15 +27,21 @@ struct span listing_sort_name(enum folder_sort sort)
 
 static void append_sort(struct buf *out, enum folder_sort sort, bool descending)
 {
-    buf_append_str(out, "?sort=");
+    buf_append_str(out, "sort=");
     buf_append(out, listing_sort_name(sort));
     buf_append_str(out, descending ? "&amp;order=desc" : "&amp;order=asc");
 }
 
-/* Behind the address of a folder: the order that was asked for stays while one walks around. */
-static void append_kept_sort(struct buf *out, const struct listing_page *page)
+#define PLAIN "format=html"
+
+/* Behind the address of a folder: what was asked for stays while one walks around. */
+static void append_kept_query(struct buf *out, const struct listing_page *page)
 {
-    if (page->sort != FOLDER_BY_NAME || page->descending)
+    bool sorted = page->sort != FOLDER_BY_NAME || page->descending;
+
+    buf_append_str(out, page->plain ? "?" PLAIN : sorted ? "?" : "");
+    buf_append_str(out, page->plain && sorted ? "&amp;" : "");
+    if (sorted)
         append_sort(out, page->sort, page->descending);
 }
 
@@ -62,7 +68,7 @@ static void append_crumb(struct buf *out, const struct listing_page *page, size_
     buf_append_str(out, last ? "<li><h1><a aria-current=\"page\" href=\"/" : "<li><a href=\"/");
     uri_encode_path(out, span_first(page->path, end));
     buf_append_str(out, end > 0 ? "/" : "");
-    append_kept_sort(out, page);
+    append_kept_query(out, page);
     buf_append_str(out, "\"><bdi>");
     text_append_name(out, span_of(page->path.data + start, end - start));
     if (end == 0)
@@ -126,26 +132,61 @@ static void append_column(struct buf *out, const struct listing_page *page, enum
     if (current)
         buf_append_str(out,
                        page->descending ? " aria-sort=\"descending\"" : " aria-sort=\"ascending\"");
-    buf_append_str(out, "><a href=\"");
+    buf_append_str(out, page->plain ? "><a href=\"?" PLAIN "&amp;" : "><a href=\"?");
     append_sort(out, sort, descending);
     buf_append_str(out, "\">");
     buf_append_str(out, heading);
     buf_append_str(out, "</a>\n");
 }
 
-static void append_title(struct buf *out, struct span path)
+/* --- the frame --- */
+
+static struct span title_of(struct span path)
 {
     size_t start = path.len;
 
     while (start > 0 && path.data[start - 1] != '/')
         start--;
-    page_begin(out, path.len > 0 ? span_skip(path, start) : SPAN("Files"));
+    return path.len > 0 ? span_skip(path, start) : SPAN("Files");
+}
+
+/* What the scripts have to know and cannot ask for. */
+static void append_body(struct buf *out, const char *begin, const struct listing_options *o)
+{
+    buf_append_str(out, begin);
+    buf_append_str(out, " data-user=\"");
+    text_append_name(out, o->user);
+    buf_append_str(out, o->writable ? "\" data-writable" : "\"");
+    buf_append_str(out, o->can_logout ? " data-session" : "");
+    buf_append_str(out, o->has_trash ? " data-trash>\n" : ">\n");
+}
+
+void listing_html_shell(struct buf *out, const struct listing_page *page)
+{
+    struct listing_page plain = *page;
+    char memory[256];
+    struct buf refresh;
+
+    plain.plain = true;
+    buf_init_fixed(&refresh, memory, sizeof(memory));
+    buf_append_str(&refresh, "<noscript><meta http-equiv=\"refresh\" content=\"0; url=");
+    append_kept_query(&refresh, &plain);
+    buf_append_str(&refresh, "\"></noscript>\n");
+    page_begin_app(out, title_of(page->path), buf_span(&refresh));
+    append_body(out, "<body class=\"app\"", page->options);
+    page_end(out);
 }
 
 void listing_html_begin(struct buf *out, const struct listing_page *page)
 {
-    append_title(out, page->path);
-    buf_append_str(out, "<body>\n<header>\n<a class=\"brand\" href=\"/\"><img src=\"");
+    if (page->plain)
+        page_begin(out, title_of(page->path));
+    else
+        page_begin_app(out, title_of(page->path), SPAN(""));
+    append_body(out, "<body", page->options);
+    buf_append_str(out, "<header>\n<a class=\"brand\" href=\"/");
+    append_kept_query(out, page);
+    buf_append_str(out, "\"><img src=\"");
     asset_append_url(out, SPAN("icon.svg"));
     buf_append_str(out, "\" alt=\"\" width=\"28\" height=\"28\">Fast File</a>\n");
     append_account(out, page->options);
@@ -160,7 +201,7 @@ void listing_html_begin(struct buf *out, const struct listing_page *page)
     buf_append_str(out, "<tbody>\n");
     if (page->path.len > 0) {
         buf_append_str(out, "<tr><td class=\"u\"><a href=\"../");
-        append_kept_sort(out, page);
+        append_kept_query(out, page);
         buf_append_str(out, "\">Parent folder</a>\n");
     }
     if (page->folder->count == 0)
@@ -181,7 +222,7 @@ void listing_html_row(struct buf *out, struct listing_page *page, const struct f
     uri_encode_path(out, entry->name);
     if (!is_file) {
         buf_append_char(out, '/');
-        append_kept_sort(out, page);
+        append_kept_query(out, page);
     }
     buf_append_str(out, "\"><bdi>");
     text_append_name(out, entry->name);

@@ -11,9 +11,13 @@ struct listing_page {
     const struct folder *folder;
     enum folder_sort sort;
     bool descending;
+    bool plain; /* asked for by "?format=html": without the scripts, and so in its links */
     const struct listing_options *options;
     struct text_clock clock; /* of the row before */
 };
+
+/* The page that the scripts fill; folder is not looked at. */
+void listing_html_shell(struct buf *out, const struct listing_page *page);
 
 void listing_html_begin(struct buf *out, const struct listing_page *page);
 void listing_html_row(struct buf *out, struct listing_page *page, const struct folder_entry *entry);

@@ -5,18 +5,18 @@
 #include "base/buf.h"
 #include "http/exchange.h"
 
-/* Nothing comes from anywhere else, and nothing inline is run. */
-#define PAGE_CSP                                                                                  \
-    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; " \
-    "frame-ancestors 'none'"
-
 /* The fields of an answer that shows what only this user may see, as a page. exchange_status() has
  * been called. Nothing is stored: after a logout on a shared computer the way back shows nothing,
- * and what another program changed is there at once. */
+ * and what another program changed is there at once. Nothing on the page comes from anywhere else,
+ * and nothing inline is run. */
 void page_fields(struct exchange *x);
 
 /* The document up to <body>. `title` is a name: any bytes. */
 void page_begin(struct buf *out, struct span title);
+
+/* The same for a page that the file manager takes over: with its scripts and styles, and with
+ * `html` in the head. */
+void page_begin_app(struct buf *out, struct span title, struct span html);
 
 /* The end of the document. */
 void page_end(struct buf *out);

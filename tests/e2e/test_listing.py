@@ -1,4 +1,5 @@
 """Listings: the page that works without JavaScript, and JSON."""
+import gzip
 import html.parser
 import re
 import threading
@@ -11,8 +12,8 @@ from machine import open, os
 from server import ALICE, BOB, SLOW, own
 
 JSON = {"Accept": "application/json"}
-BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Site": "none",
-           "Sec-Fetch-Dest": "document"}
+BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+OPENS_A_PAGE = {**BROWSER, "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Site": "none", "Sec-Fetch-Dest": "document"}
 
 
 class Page(html.parser.HTMLParser):
@@ -100,6 +101,31 @@ def test_folders_first_and_natural_order(server):
     expected = ["folder9", "folder10", "File1.txt", "file2.txt", "file10.txt", "zebra.txt"]
     assert names(server, "/sort/") == expected
     assert names_on_page(server, "/sort/") == expected
+
+
+def test_who_opens_a_page_gets_the_file_manager(server):
+    """It knows nothing of what is in the folder, and leads whoever runs no scripts to the listing."""
+    answer = server.get("/sort/?sort=size&order=desc", fields=OPENS_A_PAGE)
+    assert answer.status == 200 and "file10" not in answer.text
+    assert '<noscript><meta http-equiv="refresh" content="0; url=?format=html&amp;sort=size&amp;order=desc"></noscript>' in answer.text
+    assert 'data-user="alice" data-writable' in answer.text and "data-trash" not in answer.text
+    assert "data-writable" not in server.get("/sort/", fields=OPENS_A_PAGE, auth=BOB).text
+    linked = re.findall(r'(?:href|src)="(/\.fastfile/[^"]*)"', answer.text)
+    assert any(link.endswith(".js") for link in linked) and any(link.endswith(".css") for link in linked)
+    for link in linked:
+        assert server.get(link, auth=None).status == 200, link
+    policy = answer.field("Content-Security-Policy")
+    assert "default-src 'none'" in policy and "script-src 'self'" in policy and "unsafe" not in policy
+
+
+def test_the_plain_listing_stays_plain(server):
+    plain = page(server, "/sort/?format=html")
+    assert "script" not in plain.tags
+    links = [href for href, _ in plain.links if re.match(r"folder9/|\.\./|/(\?|$)|\?sort|\?format", href)]
+    assert len(links) >= 6 and all("format=html" in href for href in links), links
+    assert names_on_page(server, "/sort/?format=html") == [name for name in names(server, "/sort/") if not name.startswith("folder")]
+    opened = server.get("/sort/?format=html", fields=OPENS_A_PAGE).text
+    assert "file10" in opened and "script" not in opened
 
 
 def test_sort_links(server):
@@ -269,3 +295,40 @@ def test_the_pages_own_files_need_no_login(server):
             response = server.get(address.replace("&amp;", "&"), auth=None)
             assert response.status == 200 and response.body and response.field("Content-Type"), address
             assert server.get(address, auth=None, fields={"If-None-Match": response.field("ETag")}).status == 304
+
+
+# --- assets ---------------------------------------------------------------------------------------------
+
+
+def asset_links(server):
+    return re.findall(r'(?:href|src)="(/\.fastfile/ui/[^"]*)"', server.get("/", fields=OPENS_A_PAGE).text)
+
+
+def test_assets_are_kept_for_ever(server):
+    for link in asset_links(server):
+        answer = server.get(link, auth=None)
+        assert answer.field("Cache-Control") == "public, max-age=31536000, immutable"
+        assert answer.field("Content-Encoding") is None and answer.field("Vary") == "Accept-Encoding"
+        again = server.get(link, auth=None, fields={"If-None-Match": answer.field("ETag")})
+        assert again.status == 304 and again.body == b""
+        old = re.sub("/ui/[^/]*/", "/ui/0123456789abcdef/", link)  # a page from before an update asks for it
+        answer_to_old = server.get(old, auth=None)
+        assert answer_to_old.body == answer.body and answer_to_old.field("Cache-Control") == "public, no-cache"
+    for wrong in ("/.fastfile/ui.css", "/.fastfile/ui/", "/.fastfile/ui/x/", "/.fastfile/ui/x/none.js", "/.fastfile/ui/x/../ui.css"):
+        assert server.get(wrong).status in (400, 404), wrong
+    assert server.request("PUT", asset_links(server)[0], body=b"x").status in (404, 405)
+
+
+def test_assets_are_compressed(server):
+    total = 0
+    for link in set(asset_links(server)):
+        plain = server.get(link, auth=None)
+        packed = server.get(link, auth=None, fields={"Accept-Encoding": "br;q=1, gzip;q=0.8"})
+        total += len(packed.body)
+        if packed.field("Content-Encoding") is None:
+            continue  # too small to gain
+        assert packed.field("Content-Encoding") == "gzip" and len(packed.body) < len(plain.body)
+        assert gzip.decompress(packed.body) == plain.body
+        assert packed.field("ETag") != plain.field("ETag")
+        assert server.get(link, auth=None, fields={"Accept-Encoding": "gzip;q=0"}).body == plain.body
+    assert total < 100_000, f"{total} bytes of assets"

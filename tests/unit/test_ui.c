@@ -244,11 +244,49 @@ static void the_page_around_the_rows(void **state)
     assert_has("aria-sort=\"ascending\"><a href=\"?sort=name&amp;order=desc\">Name");
     assert_has("<th scope=\"col\"><a href=\"?sort=size&amp;order=desc\">Size");
     assert_has("href=\"../\"");
-    assert_has("/.fastfile/ui.css?v=");
+    assert_has("/.fastfile/ui/");
+    assert_has("<script type=\"module\" src=\"/.fastfile/ui/");
+    assert_has("<body data-user=\"a&lt;li&gt;ce\" data-writable data-session>");
     assert_has("<a href=\"?archive=zip\">.zip</a> or <a href=\"?archive=tar\">.tar</a>");
     assert_has_not("Not shown");
-    assert_has_not("<script");
     assert_has_not("style=");
+}
+
+static void the_page_that_scripts_fill(void **state)
+{
+    struct listing_options all = {
+        .user = SPAN("bob"), .writable = true, .can_logout = true, .has_trash = true};
+    struct listing_page page = {.path = SPAN("a<b"), .options = &all};
+    (void)state;
+
+    listing_html_shell(fresh(), &page);
+    assert_has("<title>a&lt;b</title>");
+    assert_has("<body class=\"app\" data-user=\"bob\" data-writable data-session data-trash>");
+    assert_has(
+        "<noscript><meta http-equiv=\"refresh\" content=\"0; url=?format=html\"></noscript>");
+    page.sort = FOLDER_BY_TIME;
+    listing_html_shell(fresh(), &page);
+    assert_has("url=?format=html&amp;sort=time&amp;order=asc\"");
+}
+
+static void plain_links_lead_to_plain_pages(void **state)
+{
+    struct folder folder = {.count = 1, .files = 1};
+    struct listing_page page = {
+        .path = SPAN("a/b"), .folder = &folder, .plain = true, .options = &alice};
+    struct folder_entry entry = {.name = SPAN("f"), .type = FOLDER_ENTRY_FOLDER};
+    (void)state;
+
+    listing_html_begin(fresh(), &page);
+    listing_html_row(&out, &page, &entry);
+    assert_has("href=\"../?format=html\"");
+    assert_has("href=\"/a/?format=html\"");
+    assert_has("href=\"f/?format=html\"");
+    assert_has("<a href=\"?format=html&amp;sort=size&amp;order=desc\">Size");
+    assert_has_not("<script");
+    page.sort = FOLDER_BY_SIZE;
+    listing_html_begin(fresh(), &page);
+    assert_has("href=\"../?format=html&amp;sort=size&amp;order=asc\"");
 }
 
 static void the_order_is_kept_while_walking_around(void **state)
@@ -481,17 +519,34 @@ static void the_login_page(void **state)
 
 static void assets_are_found(void **state)
 {
+    bool current;
+    char path[64];
     (void)state;
+
     const struct asset *css = asset_find(SPAN("ui.css"));
     assert_non_null(css);
     assert_int_equal(strlen(css->digest), 16);
+    assert_int_equal(strlen(assets_digest), 16);
+    assert_non_null(css->gzip);
+    assert_true(css->gzip_length < css->length);
     assert_non_null(asset_find(SPAN("icon.svg")));
     assert_null(asset_find(SPAN("")));
     assert_null(asset_find(SPAN("ui.cs")));
     assert_null(asset_find(SPAN("../page.c")));
+
+    snprintf(path, sizeof(path), "ui/%s/ui.css", assets_digest);
+    assert_ptr_equal(asset_at(span_str(path), &current), css);
+    assert_true(current);
+    assert_ptr_equal(asset_at(SPAN("ui/another/ui.css"), &current), css);
+    assert_false(current);
+    assert_null(asset_at(SPAN("ui"), &current));
+    assert_null(asset_at(SPAN("ui/"), &current));
+    assert_null(asset_at(SPAN("ui//"), &current));
+    assert_null(asset_at(SPAN("ui/x"), &current));
+    assert_null(asset_at(SPAN("ui.css"), &current));
     asset_append_url(fresh(), SPAN("ui.css"));
-    assert_has("/.fastfile/ui.css?v=");
-    assert_has(css->digest);
+    assert_has("/.fastfile/ui/");
+    assert_has(assets_digest);
 }
 
 int main(void)
@@ -505,6 +560,8 @@ int main(void)
         cmocka_unit_test(icons),
         cmocka_unit_test(rows_hold_names_safely),
         cmocka_unit_test(the_page_around_the_rows),
+        cmocka_unit_test(the_page_that_scripts_fill),
+        cmocka_unit_test(plain_links_lead_to_plain_pages),
         cmocka_unit_test(the_order_is_kept_while_walking_around),
         cmocka_unit_test(the_deepest_path_makes_no_giant_page),
         cmocka_unit_test(json_is_json),

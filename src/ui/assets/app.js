@@ -1,0 +1,1 @@
+// The file manager: what a folder is in a browser.
