@@ -8,6 +8,7 @@
 #include "check.h"
 #include "gate/gate.h"
 #include "home/home.h"
+#include "monitor/clerk.h"
 #include "monitor/hasher.h"
 #include "monitor/monitor.h"
 
@@ -19,6 +20,7 @@ static const struct role {
     {"fastfile: gate", "fastfile-gate", gate_main},
     {"fastfile: home", "fastfile-home", home_main},
     {"fastfile: hasher", "fastfile-hasher", hasher_main},
+    {"fastfile: clerk", "fastfile-clerk", clerk_main},
 };
 
 static const struct command {

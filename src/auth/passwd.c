@@ -273,6 +273,9 @@ static int explain(const struct command *cmd, int r, const struct users_error *e
             stderr,
             "%s: %.*s has an app password \"%.*s\" already; --revoke it or take another name.\n",
             path, SPAN_ARG(cmd->name), SPAN_ARG(cmd->label));
+    else if (r == -E2BIG && cmd->action == ACTION_APP)
+        fprintf(stderr, "%s: %.*s has %d app passwords already; --revoke one first.\n", path,
+                SPAN_ARG(cmd->name), LIMIT_APP_PASSWORDS);
     else if (r == -EACCES || r == -EPERM || r == -EROFS)
         fprintf(stderr,
                 "%s: %s. Run this as the owner of that folder, or name another file by --users.\n",

@@ -315,6 +315,14 @@ const struct app_password *user_find_app(const struct user *user,
     return hit;
 }
 
+uint64_t user_app_mark(const struct app_password *app)
+{
+    uint64_t mark;
+
+    memcpy(&mark, app->digest, sizeof(mark));
+    return mark ? mark : 1;
+}
+
 /* --- editing --- */
 
 static bool is_user(const struct line *line, struct span name)
@@ -386,6 +394,7 @@ int users_edit_add_app(struct span text, struct span name, struct span label,
     char hex[2 * DIGEST_BYTES];
     struct span behind = {0}; /* what follows the last line of this user */
     bool found = false;
+    unsigned count = 0;
 
     if (!users_label_valid(label))
         return -EINVAL;
@@ -394,12 +403,16 @@ int users_edit_add_app(struct span text, struct span name, struct span label,
 
         if (is_app(&line, name, label))
             return -EEXIST;
+        bool is_users_app = line.kind == LINE_APP && span_equal(line.name, name);
+        count += is_users_app;
         found = found || is_user(&line, name);
-        if (is_user(&line, name) || (line.kind == LINE_APP && span_equal(line.name, name)))
+        if (is_user(&line, name) || is_users_app)
             behind = rest;
     }
     if (!found)
         return -ENOENT;
+    if (count >= LIMIT_APP_PASSWORDS)
+        return -E2BIG;
 
     struct span before = span_first(text, text.len - behind.len);
     buf_append(out, before);

@@ -64,6 +64,9 @@ const struct user *users_find(const struct users *users, struct span name);
 const struct app_password *user_find_app(const struct user *user,
                                          const uint8_t digest[DIGEST_BYTES]);
 
+/* What tells one app password of a user from another, and is never 0. */
+uint64_t user_app_mark(const struct app_password *app);
+
 /* 1 to 64 bytes of UTF-8 without ':', '/', control characters, blanks at the ends, or a '#' in
  * front. */
 bool users_name_valid(struct span name);
@@ -80,7 +83,8 @@ int users_edit_set(struct span text, struct span name, struct span hash, bool re
                    struct buf *out);
 /* Removes a user and the user's app passwords. -ENOENT where there is none. */
 int users_edit_delete(struct span text, struct span name, struct buf *out);
-/* Adds an app password below its user. -ENOENT: no such user; -EEXIST: the label is taken. */
+/* Adds an app password below its user. -ENOENT: no such user; -EEXIST: the label is taken; -E2BIG:
+ * the user has LIMIT_APP_PASSWORDS. */
 int users_edit_add_app(struct span text, struct span name, struct span label,
                        const uint8_t digest[DIGEST_BYTES], bool read_only, struct buf *out);
 /* -ENOENT: no such app password. */

@@ -19,7 +19,8 @@ struct pending {
     uint8_t mac[DIGEST_BYTES];
     bool is_for_nobody; /* the user is unknown or locked: no match counts */
     uint64_t stamp;     /* otherwise the user's */
-    uint64_t users_version;
+    bool is_outdated;   /* the user has another password now, or has come or gone */
+    char user[LIMIT_USER_NAME_BYTES + 1]; /* "" where nobody can have such a name */
     struct throttle_attempt attempt;
 };
 
@@ -27,7 +28,6 @@ struct verifier {
     struct verifier_options options;
     struct digest_key key;
     struct users users;
-    uint64_t users_version; /* counts the changes of users */
     struct session_store sessions;
     struct throttle throttle;
     char dummy_setting[PASSWORD_HASH_BYTES];
@@ -40,15 +40,20 @@ struct verifier {
 
 /* --- life --- */
 
-static void revoke(struct verifier *v, struct span user, const uint8_t *digest)
+static void revoke(struct verifier *v, const struct revocation *revocation)
 {
     if (v->options.revoke)
-        v->options.revoke(&(struct revocation){user, digest}, v->options.context);
+        v->options.revoke(revocation, v->options.context);
+}
+
+static void revoke_user(struct verifier *v, struct span user)
+{
+    revoke(v, &(struct revocation){.user = user});
 }
 
 static void session_ended(const struct session *s, void *context)
 {
-    revoke(context, span_str(s->user), s->digest);
+    revoke(context, &(struct revocation){.user = span_str(s->user), .digest = s->digest});
 }
 
 int verifier_create(const struct verifier_options *options, struct users *users,
@@ -212,21 +217,27 @@ static enum verdict accept_without_auth(struct verifier *v, const struct credent
     return VERDICT_ACCEPT;
 }
 
+const struct user *verifier_session_user(struct verifier *v, const uint8_t digest[DIGEST_BYTES],
+                                         struct verify_time now)
+{
+    const struct session *s = session_find(&v->sessions, digest, now.wall_s);
+    const struct user *user = s ? find_user(v, span_str(s->user)) : NULL;
+
+    if (s && (!user || user->stamp != s->stamp)) {
+        session_end(&v->sessions, digest); /* the password was changed while nobody looked */
+        return NULL;
+    }
+    return user;
+}
+
 static enum verdict check_session(struct verifier *v, const struct credential *c,
                                   struct verify_time now, struct verdict_info *ret_info)
 {
     uint8_t digest[DIGEST_BYTES];
 
     credential_digest(c, digest);
-    const struct session *s = session_find(&v->sessions, digest, now.wall_s);
-    if (!s)
-        return VERDICT_REFUSE;
-    const struct user *user = find_user(v, span_str(s->user));
-    if (!user || user->stamp != s->stamp) {
-        session_end(&v->sessions, digest); /* the password was changed while nobody looked */
-        return VERDICT_REFUSE;
-    }
-    return let_in(v, c, user, user->read_only, now, ret_info);
+    const struct user *user = verifier_session_user(v, digest, now);
+    return user ? let_in(v, c, user, user->read_only, now, ret_info) : VERDICT_REFUSE;
 }
 
 /* --- passwords to be hashed --- */
@@ -267,9 +278,10 @@ static void start_job(struct verifier *v, const struct credential *c, const stru
         .id = ++v->last_job_id,
         .is_for_nobody = !user,
         .stamp = user ? user->stamp : 0,
-        .users_version = v->users_version,
         .attempt = *attempt,
     };
+    if (credential_user(c).len <= LIMIT_USER_NAME_BYTES)
+        copy_string(job->user, sizeof(job->user), credential_user(c));
     memcpy(job->mac, mac, DIGEST_BYTES);
     v->job_count++;
 
@@ -319,8 +331,10 @@ static enum verdict check_password(struct verifier *v, const struct credential *
         c->kind == CREDENTIAL_BASIC) {
         const struct app_password *app = user_find_app(user, app_digest);
 
-        if (app)
+        if (app) {
+            ret_info->app = user_app_mark(app);
             return let_in(v, c, user, user->read_only || app->read_only, now, ret_info);
+        }
     }
 
     const struct pending *job = find_job(v, mac);
@@ -357,11 +371,10 @@ enum verdict verifier_check(struct verifier *v, const struct credential *c,
     return VERDICT_REFUSE;
 }
 
-/* A result about a users file that has changed meanwhile is none: the client asks again. */
-static enum verdict judge(const struct verifier *v, const struct pending *job,
-                          enum hash_outcome outcome)
+/* A result about what the user's password was is none: the client asks again. */
+static enum verdict judge(const struct pending *job, enum hash_outcome outcome)
 {
-    if (outcome == HASH_FAILED || job->users_version != v->users_version)
+    if (outcome == HASH_FAILED || job->is_outdated)
         return VERDICT_BUSY;
     return outcome == HASH_MATCH && !job->is_for_nobody ? VERDICT_ACCEPT : VERDICT_REFUSE;
 }
@@ -369,7 +382,7 @@ static enum verdict judge(const struct verifier *v, const struct pending *job,
 static void finish_job(struct verifier *v, struct pending *job, enum hash_outcome outcome,
                        struct verify_time now, struct hash_result *ret_result)
 {
-    ret_result->verdict = judge(v, job, outcome);
+    ret_result->verdict = judge(job, outcome);
     memcpy(ret_result->mac, job->mac, DIGEST_BYTES);
     if (ret_result->verdict == VERDICT_ACCEPT) {
         remember_verified(v, job->mac, job->stamp, now.mono_ms);
@@ -426,16 +439,36 @@ enum verdict verifier_resume(struct verifier *v, const struct hash_result *resul
 
 /* --- changes --- */
 
-/* Whether some app password of `old` is gone from `new` or has other rights. */
-static bool has_lost_apps(const struct user *old, const struct user *new)
+/* App passwords of `old` that are gone from `new` or have other rights. */
+static void revoke_lost_apps(struct verifier *v, const struct user *old, const struct user *new)
 {
     for (size_t i = 0; i < old->app_count; i++) {
-        const struct app_password *app = user_find_app(new, old->apps[i].digest);
+        const struct app_password *was = &old->apps[i], *is = user_find_app(new, was->digest);
 
-        if (!app || app->read_only != old->apps[i].read_only)
-            return true;
+        if (!is || is->read_only != was->read_only)
+            revoke(v, &(struct revocation){.user = old->name, .app = user_app_mark(was)});
     }
-    return false;
+}
+
+/* What was found out about a password is of no use where its user has another one now, and nowhere
+ * else: somebody who makes app passwords keeps nobody from logging in. */
+static void outdate(struct verifier *v, const struct users *old)
+{
+    for (size_t i = 0; i < LIMIT_HASH_QUEUE; i++) {
+        struct pending *job = &v->jobs[i];
+        const struct user *user = find_user(v, span_str(job->user));
+
+        if (user ? job->is_for_nobody || user->stamp != job->stamp : !job->is_for_nobody)
+            job->is_outdated = true; /* also one that is free: it is made anew */
+    }
+    for (const struct user *is = v->users.users; is < v->users.users + v->users.count; is++) {
+        const struct user *was = users_find(old, is->name);
+
+        if (!was || was->stamp != is->stamp) {
+            throttle_forget_wrong(&v->throttle);
+            return;
+        }
+    }
 }
 
 void verifier_users_changed(struct verifier *v, struct users *users)
@@ -444,8 +477,7 @@ void verifier_users_changed(struct verifier *v, struct users *users)
 
     v->users = *users;
     *users = (struct users){0};
-    v->users_version++;
-    throttle_forget_wrong(&v->throttle);
+    outdate(v, &old);
     for (const struct user *was = old.users; was < old.users + old.count; was++) {
         const struct user *is = find_user(v, was->name);
 
@@ -453,9 +485,11 @@ void verifier_users_changed(struct verifier *v, struct users *users)
             continue;
         if (!is || is->stamp != was->stamp) {
             session_end_user(&v->sessions, was->name);
-            revoke(v, was->name, NULL);
-        } else if (is->read_only != was->read_only || has_lost_apps(was, is)) {
-            revoke(v, was->name, NULL);
+            revoke_user(v, was->name);
+        } else if (is->read_only != was->read_only) {
+            revoke_user(v, was->name);
+        } else {
+            revoke_lost_apps(v, was, is);
         }
     }
     users_finish(&old);
@@ -469,7 +503,7 @@ bool verifier_logout(struct verifier *v, const uint8_t digest[DIGEST_BYTES])
 void verifier_logout_everywhere(struct verifier *v, struct span user)
 {
     session_end_user(&v->sessions, user);
-    revoke(v, user, NULL);
+    revoke_user(v, user);
 }
 
 void verifier_expire(struct verifier *v, struct verify_time now)

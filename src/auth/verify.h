@@ -51,6 +51,7 @@ struct verdict_info {
     char user[LIMIT_USER_NAME_BYTES + 1];
     bool read_only;
     uint8_t digest[DIGEST_BYTES];                   /* what home binds the connection to */
+    uint64_t app;                                   /* user_app_mark() of the app password, or 0 */
     char session_token[CREDENTIAL_TOKEN_CHARS + 1]; /* LOGIN: the cookie's value; otherwise empty */
     /* BUSY, THROTTLED */
     unsigned retry_after_s;
@@ -60,11 +61,12 @@ struct verdict_info {
     struct hash_job job;
 };
 
-/* Connections that must be closed (their next request is verified again): those bound to `digest`,
- * or where that is NULL all of `user`. */
+/* Connections that must be closed (their next request is verified again): those bound to `digest`;
+ * where that is NULL those of `user`, by the app password of that mark or, with 0, all. */
 struct revocation {
     struct span user;
     const uint8_t *digest;
+    uint64_t app;
 };
 
 struct verifier_options {
@@ -107,12 +109,17 @@ enum verdict verifier_resume(struct verifier *v, const struct hash_result *resul
                              struct verdict_info *ret_info);
 
 /* The users file has changed. Takes over `users`. A user who is gone, locked or has another
- * password loses sessions, verified passwords and connections; a user whose rights or app passwords
- * were changed or removed loses connections only: the next request is verified again under the new
- * rights. */
+ * password loses sessions, verified passwords and connections; a user whose rights were changed
+ * loses connections only: the next request is verified again under the new rights. So do the
+ * connections of an app password that was changed or removed. */
 void verifier_users_changed(struct verifier *v, struct users *users);
 
-/* Ends the session with that digest, which is the one home knows; false where there is none. */
+/* Whose session has that digest, which is the one home knows; NULL where there is none. Valid until
+ * the users or the sessions change. */
+const struct user *verifier_session_user(struct verifier *v, const uint8_t digest[DIGEST_BYTES],
+                                         struct verify_time now);
+
+/* Ends the session with that digest; false where there is none. */
 bool verifier_logout(struct verifier *v, const uint8_t digest[DIGEST_BYTES]);
 /* All sessions of a user end, and all connections. */
 void verifier_logout_everywhere(struct verifier *v, struct span user);

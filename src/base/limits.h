@@ -72,6 +72,16 @@ enum {
     LIMIT_HASH_QUEUE = 64,
     /* Addresses whose failures are remembered, and as many accounts. */
     LIMIT_THROTTLE_ENTRIES = 4096,
+    /* Changes of app passwords that wait for the users file, which is edited by one process after
+     * the other; how long each may wait for its turn, and how long that process may take: the file
+     * may be locked by another one, or its disk asleep. */
+    LIMIT_ACCOUNT_CHANGES = 64,
+    LIMIT_ACCOUNT_TURN_MS = 10 * 1000,
+    LIMIT_ACCOUNT_CHANGE_MS = 10 * 1000,
+    /* Questions of one ring to the monitor that wait for their answers, and for how long: longer
+     * than both of these together. */
+    LIMIT_ACCOUNT_CALLS = 64,
+    LIMIT_ACCOUNT_MS = 30 * 1000,
     /* Wrong passwords of an address before it has to wait: 5 at once, then after 1, 2, 4, 8, 16 and
      * 32 seconds make 10 within any minute. One is forgotten every 10 minutes: 6 an hour. */
     LIMIT_THROTTLE_FREE = 5,

@@ -47,9 +47,9 @@ static bool is_meant(const struct message_revoke *m, const struct approval *appr
 {
     static const uint8_t nothing[DIGEST_BYTES];
 
-    if (digest_equal(m->digest, nothing))
-        return strcmp(m->user, approval->user) == 0;
-    return digest_equal(m->digest, approval->digest);
+    if (!digest_equal(m->digest, nothing))
+        return digest_equal(m->digest, approval->digest);
+    return strcmp(m->user, approval->user) == 0 && (m->app == 0 || m->app == approval->app);
 }
 
 static void revoke_among(struct list *conns, const struct message_revoke *m)
@@ -84,6 +84,9 @@ static void home_message(struct server *s, enum message_kind kind, struct span p
         revoke_among(&s->busy, (const void *)payload.data);
         revoke_among(&s->idle, (const void *)payload.data);
         break;
+    case MESSAGE_ACCOUNT_ANSWER:
+        account_answered(&home->account_calls, (const void *)payload.data);
+        break;
     case MESSAGE_DRAIN:
         server_drain(s, LIMIT_DRAIN_MS);
         break;
@@ -116,6 +119,8 @@ static int start_ring(struct server *s, struct loop *loop, unsigned ring, void *
     s->role_state = home;
     s->ktls = boot->ktls;
     home->boot = boot;
+    home->has_accounts = !boot->no_auth;
+    account_calls_init(&home->account_calls);
     file_cache_init(&home->cache, &p->root, loop);
     folder_cache_init(&home->folders, &p->root, loop);
     home->site = (struct site){.root = &p->root,

@@ -7,6 +7,7 @@
 
 #include "files/cache.h"
 #include "files/folder_cache.h"
+#include "home/account.h"
 #include "http/ring.h"
 #include "route.h"
 
@@ -20,6 +21,8 @@ struct home {
     struct site site;
     struct file_cache cache;
     struct folder_cache folders;
+    bool has_accounts; /* people log in here */
+    struct account_calls account_calls;
     char cookie_name[32]; /* __Host-fastfile-PORT */
 };
 

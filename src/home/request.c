@@ -7,6 +7,7 @@
 #include "auth/digest.h"
 #include "home/home.h"
 #include "http/cookie.h"
+#include "http/form.h"
 
 static struct home *home_of(const struct exchange *x)
 {
@@ -22,23 +23,47 @@ static enum conn_after send_back(struct task *t, struct exchange *x,
     return CONN_GONE;
 }
 
-static enum conn_after log_out(struct task *t, struct exchange *x)
+/* Whether all of the user's sessions are to end. Returns 0 or -errno. */
+static int read_everywhere(struct task *t, struct exchange *x, bool *ret)
+{
+    struct span body, value;
+    char memory[4];
+
+    *ret = false;
+    if (!form_is_urlencoded(x->request.content_type))
+        return 0;
+    int r = exchange_peek_body(t, x, LIMIT_FORM_BYTES, &body);
+    if (r == 0)
+        *ret = form_get(body, SPAN("everywhere"), memory, sizeof(memory), &value) &&
+               span_equal(value, SPAN("1"));
+    return r;
+}
+
+static enum conn_after log_out(struct task *t, struct exchange *x, bool has_session)
 {
     const struct home *home = home_of(x);
     const struct request *q = &x->request;
     struct message_logout m = {0};
     char memory[128];
     struct buf cookie;
+    bool everywhere;
 
     if (!csrf_allowed(true, x->conn->is_tls, q->sec_fetch_site, q->origin, q->host))
         return exchange_after(
             exchange_error(t, x, 403, SPAN("This request was made by another site.")));
+    int r = read_everywhere(t, x, &everywhere);
+    if (r < 0)
+        return r == -E2BIG ? exchange_after(exchange_error(t, x, 413, SPAN(""))) : CONN_BROKEN;
+    if (everywhere && !has_session)
+        return exchange_after(
+            exchange_error(t, x, 403, SPAN("For this one has to be logged in by the page.")));
+    m.everywhere = everywhere;
     memcpy(m.digest, x->conn->approval.digest, sizeof(m.digest));
     /* First, so that this connection is not among those that the monitor has closed. */
     explicit_bzero(&x->conn->approval.digest, sizeof(x->conn->approval.digest));
     x->conn->approval.user[0] = '\0';
-    int r = server_send(t, x->conn->server, MESSAGE_LOGOUT, span_of(&m, sizeof(m)),
-                        (struct span){0}, NULL, 0);
+    r = server_send(t, x->conn->server, MESSAGE_LOGOUT, span_of(&m, sizeof(m)), (struct span){0},
+                    NULL, 0);
     if (r < 0)
         return CONN_BROKEN;
     buf_init_fixed(&cookie, memory, sizeof(memory));
@@ -54,7 +79,7 @@ static enum conn_after log_out(struct task *t, struct exchange *x)
 
 enum conn_after home_handle(struct task *t, struct exchange *x)
 {
-    const struct home *home = home_of(x);
+    struct home *home = home_of(x);
     const struct request *q = &x->request;
     const struct approval *approval = &x->conn->approval;
     struct credential credential;
@@ -82,7 +107,15 @@ enum conn_after home_handle(struct task *t, struct exchange *x)
     credential_wipe(&credential);
     memcpy(x->user, approval->user, sizeof(x->user));
     if (span_equal(q->path, SPAN("/.fastfile/logout")) && q->method == METHOD_POST)
-        return log_out(t, x);
+        return log_out(t, x, visitor.has_session);
+    if (account_is_meant(q->path) && home->has_accounts) {
+        const struct account_asker asker = {
+            .user = visitor.user,
+            .writable = !visitor.read_only && !home->boot->read_only,
+            .has_session = visitor.has_session,
+        };
+        return account_handle(t, x, &home->account_calls, &asker);
+    }
     if (span_equal(q->path, SPAN("/.fastfile/login")))
         return exchange_after(exchange_redirect(t, x, 303, SPAN("/")));
     return route_handle(t, x, &home->site, &visitor);

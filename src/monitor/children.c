@@ -159,10 +159,9 @@ bool children_flush(struct children *c)
 /* --- birth --- */
 
 /* Between fork and exec: only what is safe there. */
-static _Noreturn void become_child(int binary_fd, int channel_fd, enum child_role role)
+static _Noreturn void become_child(int binary_fd, int channel_fd, const char *title)
 {
-    static const char *const titles[] = {"fastfile: gate", "fastfile: home", "fastfile: hasher"};
-    char *const argv[] = {(char *)(uintptr_t)titles[role], NULL};
+    char *const argv[] = {(char *)(uintptr_t)title, NULL};
     const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGXFSZ};
     sigset_t none;
 
@@ -183,6 +182,15 @@ static _Noreturn void become_child(int binary_fd, int channel_fd, enum child_rol
     _exit(127);
 }
 
+pid_t children_fork(int binary_fd, int channel_fd, const char *title)
+{
+    pid_t pid = fork();
+
+    if (pid == 0)
+        become_child(binary_fd, channel_fd, title);
+    return pid < 0 ? -errno : pid;
+}
+
 static int open_channel(int ret_ends[2])
 {
     int size = CHANNEL_BUFFER_BYTES;
@@ -197,6 +205,7 @@ static int open_channel(int ret_ends[2])
 /* Opens the channels, forks, and tells the child what it has to know. */
 static int start(struct child *child)
 {
+    static const char *const titles[] = {"fastfile: gate", "fastfile: home", "fastfile: hasher"};
     struct children *c = child->all;
     int theirs[CONFIG_THREADS_MAX] = {-1};
     int r = 0;
@@ -213,13 +222,12 @@ static int start(struct child *child)
         if (watch_set(&ring->watch, c->epoll_fd, ends[0], EPOLLIN) < 0)
             r = -ENOMEM;
     }
-    pid_t pid = r < 0 ? -1 : fork();
-    if (pid == 0)
-        become_child(c->binary_fd, theirs[0], child->role);
-    if (pid < 0)
-        r = r < 0 ? r : -errno;
-    else
-        child->pid = pid;
+    if (r == 0)
+        r = children_fork(c->binary_fd, theirs[0], titles[child->role]);
+    if (r > 0) {
+        child->pid = r;
+        r = 0;
+    }
     child->life++;
     child->ready = child->complained = false;
     if (r == 0)
@@ -241,6 +249,7 @@ static void close_channels(struct child *child)
         /* Meant for the life that is over: verdicts have its tokens, the others are sent anew. */
         outbox_drop(&ring->outbox, MESSAGE_VERDICT);
         outbox_drop(&ring->outbox, MESSAGE_DEPARTED);
+        outbox_drop(&ring->outbox, MESSAGE_ACCOUNT_ANSWER);
         outbox_drop(&ring->outbox, MESSAGE_LOG);
         outbox_drop(&ring->outbox, MESSAGE_CERTIFICATE);
         outbox_drop(&ring->outbox, MESSAGE_TICKET_KEYS);

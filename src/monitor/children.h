@@ -61,6 +61,10 @@ struct children {
  * replaced the file. Returns a descriptor or -errno. */
 int children_open_binary(void);
 
+/* Starts that binary in a process that calls itself `title` and has `channel_fd` as its
+ * CHANNEL_CHILD_FD. Returns its id or -errno. */
+pid_t children_fork(int binary_fd, int channel_fd, const char *title);
+
 /* `rings`: of gate and home. The callbacks, epoll_fd and binary_fd are set by the caller before. */
 int children_init(struct children *c, unsigned rings);
 void children_finish(struct children *c);

@@ -199,6 +199,7 @@ static void let_in(struct forward *f, struct traveller *t, const struct verdict_
     memcpy(h->approval.user, info->user, sizeof(h->approval.user));
     memcpy(h->approval.session_token, info->session_token, sizeof(h->approval.session_token));
     memcpy(h->approval.digest, info->digest, sizeof(h->approval.digest));
+    h->approval.app = info->app;
     if (is_login) { /* the answer, a cookie, is gate's; the next request comes with it */
         answer(f, t);
         return;
@@ -406,7 +407,7 @@ int forward_message(struct forward *f, struct forward_source from, enum message_
 void forward_revoke(const struct revocation *revocation, void *context)
 {
     struct forward *f = context;
-    struct message_revoke message = {0};
+    struct message_revoke message = {.app = revocation->app};
     bool stuck = false;
 
     assert(revocation->user.len < sizeof(message.user));

@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "monitor/account.h"
 #include "monitor/banner.h"
 #include "monitor/boot.h"
 #include "monitor/certificates.h"
@@ -41,6 +42,8 @@ struct monitor {
     struct ticket_keys ticket_keys;
     struct verifier *verifier;
     struct forward forward;
+    struct account account;
+    struct clerk clerk;
     struct state state;
     struct children children;
     int log_fd; /* the access log; -1: none */
@@ -163,6 +166,11 @@ static int child_message(struct child_ring *ring, enum message_kind kind, struct
                          const int *fds, size_t fd_count, const char **ret_why, void *context)
 {
     struct monitor *m = context;
+
+    if (kind == MESSAGE_ACCOUNT && ring->child->role == CHILD_HOME && fd_count == 0)
+        return account_message(&m->account,
+                               (struct account_source){ring->number, ring->child->life}, payload,
+                               forward_now(), ret_why);
     struct forward_source from = {
         .role = ring->child->role == CHILD_GATE ? FORWARD_GATE : FORWARD_HOME,
         .ring = ring->number,
@@ -224,6 +232,64 @@ static void home_is_stuck(void *context)
     child_kill(child_of(m, CHILD_HOME));
 }
 
+/* --- accounts --- */
+
+static int start_clerk(const struct clerk_job *job, void *context)
+{
+    struct monitor *m = context;
+
+    return clerk_start(&m->clerk, m->children.binary_fd, job);
+}
+
+static void kill_clerk(void *context)
+{
+    struct monitor *m = context;
+
+    clerk_kill(&m->clerk);
+}
+
+static int reload_users(void *context)
+{
+    struct monitor *m = context;
+
+    return state_reload_users(&m->state);
+}
+
+static void answer_account(struct account_source to, const struct message_account_answer *answer,
+                           void *context)
+{
+    struct monitor *m = context;
+    struct child *home = child_of(m, CHILD_HOME);
+
+    /* Without room home has stopped reading; whoever waits there does not wait for ever. */
+    if (child_alive(home) && home->life == to.life)
+        (void)outbox_send(&home->rings[to.ring].outbox, MESSAGE_ACCOUNT_ANSWER,
+                          span_of(answer, sizeof(*answer)), span_of(NULL, 0), -1);
+}
+
+static void look_at_clerk(struct monitor *m)
+{
+    struct clerk_answer answer;
+
+    if (clerk_ended(&m->clerk, &answer))
+        account_clerk_ended(&m->account, &answer, forward_now());
+    explicit_bzero(&answer, sizeof(answer));
+}
+
+static void prepare_account(struct monitor *m)
+{
+    m->account = (struct account){
+        .verifier = m->verifier,
+        .users_path = m->config.users_path,
+        .start_clerk = start_clerk,
+        .kill_clerk = kill_clerk,
+        .reload_users = reload_users,
+        .answer = answer_account,
+        .context = m,
+    };
+    account_init(&m->account);
+}
+
 /* --- signals --- */
 
 static int open_access_log(const struct config *config, int *ret_fd)
@@ -267,7 +333,7 @@ static void reload(struct monitor *m)
     int fd = -1;
 
     reload_certificate(m);
-    state_reload_users(&m->state);
+    (void)state_reload_users(&m->state);
     if (open_access_log(&m->config, &fd) < 0 || fd < 0)
         return;
     close(m->log_fd);
@@ -307,6 +373,7 @@ static void signal_came(struct watch *watch, uint32_t events)
         switch (info.ssi_signo) {
         case SIGCHLD:
             children_reap(&m->children, now_ms());
+            look_at_clerk(m);
             break;
         case SIGHUP:
             reload(m);
@@ -373,6 +440,7 @@ static uint64_t run_due(struct monitor *m)
     uint64_t next = earlier(m->expire_ms, m->certificate_check_ms);
     next = earlier(next, state_save_sessions(&m->state, now, false));
     next = earlier(next, children_start_due(&m->children, now));
+    next = earlier(next, account_run_due(&m->account, forward_now()));
     next = earlier(next, forward_tell_departures(&m->forward, now));
     return m->children.stopping && m->drain_end_ms > now ? earlier(next, m->drain_end_ms) : next;
 }
@@ -419,6 +487,7 @@ static int load(struct monitor *m)
         return r;
     }
     m->forward.verifier = m->state.verifier = m->verifier;
+    prepare_account(m);
     state_watch_users(&m->state);
     state_load_sessions(&m->state);
     r = open_access_log(&m->config, &m->log_fd);
@@ -500,15 +569,20 @@ static int start(struct monitor *m)
 static void finish(struct monitor *m)
 {
     kill_all(m);
+    clerk_kill(&m->clerk);
     for (unsigned role = 0; role < CHILD_COUNT; role++)
         if (child_alive(child_of(m, role)))
             waitpid(child_of(m, role)->pid, NULL, 0);
+    if (m->clerk.pid != 0)
+        waitpid(m->clerk.pid, NULL, 0);
     if (m->verifier)
         state_save_sessions(&m->state, now_ms(), true);
     listeners_close(&m->listeners);
     if (m->children.memory)
         children_finish(&m->children);
     forward_finish(&m->forward);
+    if (m->verifier)
+        account_finish(&m->account);
     verifier_destroy(m->verifier);
     state_finish(&m->state);
     certificates_finish(&m->certificates);
@@ -522,7 +596,7 @@ int monitor_main(int argc, char **argv)
     struct monitor *m = calloc(1, sizeof(*m));
     if (!m)
         return 1;
-    m->log_fd = m->epoll_fd = m->signal_fd = -1;
+    m->log_fd = m->epoll_fd = m->signal_fd = m->clerk.fd = -1;
     m->state.inotify_fd = -1;
     m->state.watch.fd = -1;
     forward_init(&m->forward);

@@ -111,20 +111,21 @@ int state_load_users(const struct config *config, struct users *ret_users)
     return 0;
 }
 
-void state_reload_users(struct state *s)
+int state_reload_users(struct state *s)
 {
     struct users_error error = {0};
     struct users users;
 
     if (s->config->no_auth)
-        return;
+        return 0;
     int r = users_file_load(s->config->users_path, &users, &error);
     if (r < 0) {
         explain(s->config->users_path, r, &error);
         log_warning("The users stay as they were.");
-        return;
+        return r;
     }
     verifier_users_changed(s->verifier, &users);
+    return 0;
 }
 
 /* --- watching --- */
@@ -149,7 +150,7 @@ static void folder_changed(struct watch *watch, uint32_t events)
             p += sizeof(*e) + e->len;
         }
     if (changed)
-        state_reload_users(s);
+        (void)state_reload_users(s);
 }
 
 /* The folder, not the file, which is replaced by rename. A file that is gone for a moment is no

@@ -31,8 +31,9 @@ int state_load_users(const struct config *config, struct users *ret_users);
 /* Reads the users file again whenever it changes. Where that cannot be, says so. */
 void state_watch_users(struct state *s);
 
-/* Reads the users file again; what is wrong with it is said, and the users stay as they are. */
-void state_reload_users(struct state *s);
+/* Reads the users file again. Returns 0, or -errno after having said what is wrong with it; then
+ * the users stay as they are. */
+int state_reload_users(struct state *s);
 
 /* Sessions of the run before. Cannot fail: all it costs is a login. */
 void state_load_sessions(struct state *s);

@@ -7,9 +7,9 @@
  *
  *   monitor → gate   BOOT, CERTIFICATE, TICKET_KEYS, LOG, VERDICT, DEPARTED, CONNECTION (refused),
  *                    DRAIN
- *   monitor → home   BOOT, LOG, CONNECTION (accepted), REVOKE, DRAIN
+ *   monitor → home   BOOT, LOG, CONNECTION (accepted), REVOKE, ACCOUNT_ANSWER, DRAIN
  *   gate → monitor   READY, CONNECTION
- *   home → monitor   READY, CONNECTION (with a credential that it is not bound to), LOGOUT
+ *   home → monitor   READY, CONNECTION (with a credential that it is not bound to), LOGOUT, ACCOUNT
  */
 #pragma once
 
@@ -21,16 +21,18 @@
 
 enum message_kind {
     MESSAGE_BOOT = 1,
-    MESSAGE_READY,       /* no payload; the child is sandboxed and serves (ring 0 only) */
-    MESSAGE_CERTIFICATE, /* struct message_certificate, PEM texts; to each ring */
-    MESSAGE_TICKET_KEYS, /* struct ticket_keys; to each ring */
-    MESSAGE_LOG,         /* one descriptor: the access log, opened anew; to each ring */
-    MESSAGE_CONNECTION,  /* struct handover, bytes; one descriptor */
-    MESSAGE_VERDICT,     /* struct message_verdict: gate has to answer itself */
-    MESSAGE_DEPARTED,    /* struct message_departed: connections that home has now */
-    MESSAGE_REVOKE,      /* struct message_revoke; to each ring */
-    MESSAGE_LOGOUT,      /* struct message_logout */
-    MESSAGE_DRAIN,       /* no payload; to each ring: finish what runs, take nothing new, exit */
+    MESSAGE_READY,          /* no payload; the child is sandboxed and serves (ring 0 only) */
+    MESSAGE_CERTIFICATE,    /* struct message_certificate, PEM texts; to each ring */
+    MESSAGE_TICKET_KEYS,    /* struct ticket_keys; to each ring */
+    MESSAGE_LOG,            /* one descriptor: the access log, opened anew; to each ring */
+    MESSAGE_CONNECTION,     /* struct handover, bytes; one descriptor */
+    MESSAGE_VERDICT,        /* struct message_verdict: gate has to answer itself */
+    MESSAGE_DEPARTED,       /* struct message_departed: connections that home has now */
+    MESSAGE_REVOKE,         /* struct message_revoke; to each ring */
+    MESSAGE_LOGOUT,         /* struct message_logout */
+    MESSAGE_ACCOUNT,        /* struct message_account */
+    MESSAGE_ACCOUNT_ANSWER, /* struct message_account_answer; to the ring that asked */
+    MESSAGE_DRAIN,          /* no payload; to each ring: finish what runs, take nothing new, exit */
 };
 
 struct message_header {
@@ -90,15 +92,42 @@ struct message_departed {
     uint64_t tokens[CHANNEL_DEPARTED_MAX];
 };
 
-/* Closes the connections that are bound to `digest`, or where that is all zero all of `user`. */
+/* Closes the connections that are bound to `digest`; or those of `user`: where `app` is not 0 those
+ * by that app password, else all. What does not say which is all zero. */
 struct message_revoke {
     char user[LIMIT_USER_NAME_BYTES + 1];
     uint8_t digest[32];
+    uint64_t app;
 };
 
 struct message_logout {
     uint8_t digest[32];
     uint8_t everywhere; /* not 0: all sessions of the user */
+};
+
+/* About the app passwords of whoever has the session with that digest: who that is only the monitor
+ * knows. */
+enum account_action { ACCOUNT_LIST, ACCOUNT_ADD, ACCOUNT_REMOVE };
+
+struct message_account {
+    uint64_t token; /* chosen by home, for the answer */
+    uint8_t digest[32];
+    uint8_t action;                        /* enum account_action */
+    uint8_t read_only;                     /* ADD: not 0: for a device that may only look */
+    char label[LIMIT_APP_LABEL_BYTES + 1]; /* ADD, REMOVE; else "" */
+};
+
+struct account_app {
+    char label[LIMIT_APP_LABEL_BYTES + 1];
+    bool read_only;
+};
+
+struct message_account_answer {
+    uint64_t token;
+    int32_t result;     /* 0 or -errno; -ENOKEY: there is no such session */
+    char password[44];  /* ADD: told this once */
+    uint32_t app_count; /* LIST */
+    struct account_app apps[LIMIT_APP_PASSWORDS];
 };
 
 /* Sends one message without waiting. Returns 0, -EAGAIN (the channel is full), -EPIPE, or another

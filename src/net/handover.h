@@ -34,6 +34,7 @@ struct approval {
     char user[LIMIT_USER_NAME_BYTES + 1];
     char session_token[44];       /* of a login that was accepted, else "" */
     uint8_t digest[32];           /* of the credential: the connection is bound to it */
+    uint64_t app;                 /* user_app_mark() of the app password, else 0 */
     struct sockaddr_storage peer; /* by getpeername(), never from the sender */
 };
 

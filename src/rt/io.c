@@ -158,6 +158,15 @@ int io_sleep(struct task *t, uint64_t duration_ms)
     return t->cancelled;
 }
 
+void io_wake(struct task *t)
+{
+    struct loop *loop = t->loop;
+
+    /* By the wheel, as for a cancelled one (task_cancel()). */
+    if (t->sleeping)
+        timer_set(&loop->timers, &t->sleep, loop->now_ms);
+}
+
 /* --- watches --- */
 
 static void watch_complete(struct completion *c, int result, bool more, struct span data)

@@ -40,9 +40,12 @@ ssize_t io_write(struct task *t, int fd, const void *data, size_t len, uint64_t 
 /* Waits until one of `events` (POLLIN, POLLOUT) is there; returns the events. */
 int io_poll(struct task *t, int fd, short events);
 
-/* Lets `duration_ms` pass; 0 lets everything else that is ready run first. Returns 0 or the reason.
- */
+/* Lets `duration_ms` pass, or less where somebody calls io_wake(); 0 lets everything else that is
+ * ready run first. Returns 0 or the reason. */
 int io_sleep(struct task *t, uint64_t duration_ms);
+
+/* From the loop, never from a task: lets the io_sleep() of a task end now, if it is in one. */
+void io_wake(struct task *t);
 
 /* close(2) for descriptors that were used here, when no operation on them is in flight: epoll goes
  * on watching what another process has a copy of. */

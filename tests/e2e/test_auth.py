@@ -5,12 +5,12 @@ Tests that fail on purpose come from addresses of their own (127.0.0.x), because
 import re
 import stat
 import time
-import urllib.parse
 
 import pytest
 from client import ClosedEarly, basic, wait_for
 from machine import not_in_the_vm, open, os
 from server import ALICE, BOB, IS_ROOT, SLOW, USER
+from sessions import cookie_of, log_in, logged_in
 
 NAVIGATION = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8", "Sec-Fetch-Mode": "navigate",
               "Sec-Fetch-Site": "none", "Sec-Fetch-Dest": "document"}
@@ -20,25 +20,6 @@ SCRIPT = {"Accept": "application/json", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Sit
 @pytest.fixture(autouse=True, scope="module")
 def files(module_server):
     module_server.write("hello.txt", "hello")
-
-
-def log_in(server, user="alice", password="wonderland", next_="/", fields=None, source=None):
-    """Sends the login form; returns the response."""
-    body = urllib.parse.urlencode({"user": user, "password": password, "next": next_}).encode()
-    return server.request("POST", "/.fastfile/login", auth=None, body=body, source=source, fields={
-        "Content-Type": "application/x-www-form-urlencoded", "Origin": server.origin, "Sec-Fetch-Site": "same-origin",
-        "Sec-Fetch-Mode": "navigate", **(fields or {})})
-
-
-def cookie_of(response):
-    """'name=value' of the session cookie that a login set."""
-    return response.field("Set-Cookie").split(";")[0]
-
-
-def logged_in(server, **options):
-    response = log_in(server, **options)
-    assert response.status == 303, response
-    return cookie_of(response)
 
 
 def get_with(server, cookie, target="/hello.txt", method="GET", **fields):

@@ -183,6 +183,12 @@ static void begin_client(struct client *client, const struct script_case *c)
         h.tls.tx = keys[0];
         h.tls.max_fragment = TLS_PLAINTEXT_MAX;
     }
+    if (c->traits & SCRIPT_SESSION) {
+        struct credential session;
+        if (credential_from_fields((struct span){0}, SPAN(SCRIPT_TOKEN), &session) < 0)
+            abort();
+        credential_digest(&session, h.approval.digest);
+    }
     client->shuffle = rig.run->shuffle;
     client->random = rig.run->plan.seed + rig.begun;
     client_begin(client, c, golden_of(c), ends[0], rig.run->variation->is_tls ? keys : NULL);
@@ -194,7 +200,23 @@ static void begin_client(struct client *client, const struct script_case *c)
     rig.begun++;
 }
 
-/* What home sends back is not our business any more. */
+static void answer_about_account(const struct message_account *m)
+{
+    struct message_account_answer answer = {
+        .token = m->token,
+        .result = strcmp(m->label, "none") == 0 ? -ENOENT : 0,
+        .password = SCRIPT_APP_PASSWORD,
+        .app_count = 1,
+        .apps = {{.label = SCRIPT_APP, .read_only = true}},
+    };
+
+    int r = channel_send(rig.monitor, MESSAGE_ACCOUNT_ANSWER, span_of(&answer, sizeof(answer)),
+                         (struct span){0}, NULL, 0);
+    if (r < 0)
+        wrong("an answer of the monitor cannot be sent: %s", strerror(-r));
+}
+
+/* Connections that home sends back are not our business any more. */
 static bool hear_home(void)
 {
     static char message[MESSAGE_BYTES];
@@ -206,6 +228,8 @@ static bool hear_home(void)
     int r = channel_receive(rig.monitor, message, sizeof(message), &kind, &payload, fds, &fd_count);
     for (size_t i = 0; r == 1 && i < fd_count; i++)
         close(fds[i]);
+    if (r == 1 && kind == MESSAGE_ACCOUNT)
+        answer_about_account((const struct message_account *)payload.data);
     return r == 1;
 }
 
@@ -394,7 +418,9 @@ static int start_home(int channel)
     rig.root.ordered = rig.run->plan.kind == FAULTS_ABORT || (rig.run->plan.seed & 1);
     server_init(&rig.server, rig.loop, &home_role, channel, CONNS_MAX);
     rig.server.role_state = home;
-    *home = (struct home){.boot = &rig.boot, .cookie_name = "__Host-fastfile-8443"};
+    *home = (struct home){
+        .boot = &rig.boot, .has_accounts = true, .cookie_name = "__Host-fastfile-8443"};
+    account_calls_init(&home->account_calls);
     file_cache_init(&home->cache, &rig.root, rig.loop);
     folder_cache_init(&home->folders, &rig.root, rig.loop);
     home->site = (struct site){.root = &rig.root,

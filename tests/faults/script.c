@@ -18,6 +18,11 @@ enum { CHUNK = 60 * 1000 };
 #define HEAD(path) REQUEST("HEAD", path, "")
 #define RANGE(path, ranges) GET_WITH(path, "Range: bytes=" ranges)
 
+#define WITH_SESSION(method, path, fields) \
+    REQUEST(method, path, "\r\nCookie: __Host-fastfile-8443=" SCRIPT_TOKEN fields)
+#define FORM(length) \
+    "\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: " length
+
 #define DELETE(path) REQUEST("DELETE", path, "")
 #define TO(method, path, to) REQUEST(method, path, "\r\nDestination: " to)
 #define MOVE(path, to) TO("MOVE", path, to)
@@ -267,6 +272,19 @@ const struct script_case script_cases[] = {
     {"logout from elsewhere",
      .lines = {{REQUEST("POST", "/.fastfile/logout", "\r\nContent-Length: 0\r\nOrigin: https://y"),
                 403}}},
+    {"account", SCRIPT_SESSION,
+     .lines = {{WITH_SESSION("GET", "/.fastfile/account", ""), 200,
+                .text = "{\"user\":\"\",\"writable\":true,\"session\":true,\"apps\":[\n"
+                        "{\"label\":\"My \\\"Phone\\\"\",\"readOnly\":true}\n]}\n"},
+               {WITH_SESSION("POST", "/.fastfile/account/apps", FORM("12")) "label=tv%2F2", 201,
+                .text = "{\"label\":\"tv/2\",\"password\":\"" SCRIPT_APP_PASSWORD "\"}\n"},
+               {WITH_SESSION("DELETE", "/.fastfile/account/apps/tv%2F2", ""), 204},
+               {WITH_SESSION("DELETE", "/.fastfile/account/apps/none", ""), 404}}},
+    {"account of a program", .lines = {{GET("/.fastfile/account"), 403}}},
+    {"logout everywhere", SCRIPT_SESSION,
+     .lines = {{WITH_SESSION("POST", "/.fastfile/logout", FORM("12")) "everywhere=1", 303}}},
+    {"logout everywhere of a program",
+     .lines = {{REQUEST("POST", "/.fastfile/logout", FORM("12")) "everywhere=1", 403}}},
     {"somebody else", SCRIPT_BREAKS,
      .lines = {{GET("/small.txt"), 200, .file = "small.txt"},
                {GET_WITH("/small.txt", "Authorization: Basic YTpi"), 200}}},

@@ -18,6 +18,12 @@ enum {
 /* The token of the lock that a case begins with. */
 #define SCRIPT_LOCK "opaquelocktoken:01234567-89ab-4def-8123-456789abcdef"
 
+#define SCRIPT_TOKEN "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQ"
+
+/* What the monitor says when it is asked about an account. */
+#define SCRIPT_APP "My \"Phone\""
+#define SCRIPT_APP_PASSWORD "abcd-efgh-ijkm-npqr-stuv-wxyz-2345"
+
 enum script_trait {
     SCRIPT_PIPELINED = 1 << 0, /* all requests are sent at once, not each after an answer */
     SCRIPT_SLOW = 1 << 1,      /* the client takes 16 KiB a second */
@@ -34,6 +40,7 @@ enum script_trait {
     SCRIPT_UNLOCKS = 1 << 13, /* and here the one that there was is gone */
     SCRIPT_TRASH = 1 << 14,   /* with --trash */
     SCRIPT_BELOW = 1 << 15,   /* what is changed is on a file system of its own */
+    SCRIPT_SESSION = 1 << 16, /* the connection is that of who has the session SCRIPT_TOKEN */
     SCRIPT_NOTES = 1 << 10,   /* an archive: what fails may be missing and is told in it */
 };
 

@@ -154,6 +154,24 @@ static void app_passwords_come_and_go(void **state)
     assert_said(p, "no user \"nobody\"");
 }
 
+static void app_passwords_are_not_without_number(void **state)
+{
+    struct place *p = *state;
+    char label[16];
+
+    assert_int_equal(RUN(p, "open sesame\n", "alice"), 0);
+    for (int i = 0; i < LIMIT_APP_PASSWORDS; i++) {
+        snprintf(label, sizeof(label), "%d", i);
+        assert_int_equal(RUN(p, "", "--app", label, "alice"), 0);
+    }
+    assert_int_equal(RUN(p, "", "--app", "one more", "alice"), 1);
+    assert_said(p, "32 app passwords already");
+    assert_int_equal(RUN(p, "", "--app", "0", "alice"), 1);
+    assert_said(p, "\"0\" already");
+    assert_int_equal(RUN(p, "", "--revoke", "0", "alice"), 0);
+    assert_int_equal(RUN(p, "", "--app", "one more", "alice"), 0);
+}
+
 static void mistakes_are_explained(void **state)
 {
     struct place *p = *state;
@@ -277,6 +295,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         PLACE_TEST(a_script_pipes_the_password),
         PLACE_TEST(app_passwords_come_and_go),
+        PLACE_TEST(app_passwords_are_not_without_number),
         PLACE_TEST(mistakes_are_explained),
         PLACE_TEST(a_damaged_file_is_explained),
         PLACE_TEST(a_person_is_asked_twice_without_echo),

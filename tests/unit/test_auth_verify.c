@@ -27,8 +27,9 @@ struct world {
     struct verifier *v;
     struct verify_time now;
     struct verdict_info info;
-    unsigned hashes;    /* jobs started */
-    char revoked[4096]; /* "user " or "user# " (one session) for each revocation */
+    uint64_t revoked_app; /* of the last one */
+    unsigned hashes;      /* jobs started */
+    char revoked[4096];   /* for each: "user ", "user# " (a session), "user/ " (an app password) */
 };
 
 static void note_revocation(const struct revocation *r, void *context)
@@ -36,8 +37,11 @@ static void note_revocation(const struct revocation *r, void *context)
     struct world *w = context;
     size_t len = strlen(w->revoked);
 
+    w->revoked_app = r->app;
     snprintf(w->revoked + len, sizeof(w->revoked) - len, "%.*s%s ", SPAN_ARG(r->user),
-             r->digest ? "#" : "");
+             r->digest ? "#"
+             : r->app  ? "/"
+                       : "");
 }
 
 static struct users users_of(const char *text)
@@ -424,6 +428,24 @@ static void a_change_while_hashing_voids_the_result(void **state)
     assert_int_equal(ask(w, &new, 2), VERDICT_ACCEPT);
 }
 
+static void a_change_of_others_does_not_disturb_a_hash(void **state)
+{
+    struct world *w = *state;
+    struct credential alice = password_of(CREDENTIAL_BASIC, "alice", "sesame");
+    struct credential nobody = password_of(CREDENTIAL_BASIC, "nobody", "sesame");
+    struct hash_result result;
+
+    assert_int_equal(check(w, &alice, 1), VERDICT_WAIT);
+    uint64_t alices_id = w->info.job_id;
+    assert_int_equal(check(w, &nobody, 2), VERDICT_WAIT);
+    uint64_t nobodys_id = w->info.job_id;
+    change_users(w, "alice:" HASH_ALICE "\nbob:" HASH_ALICE2 "\ndora:" HASH_BOB "\n");
+    assert_int_equal(verifier_hash_done(w->v, alices_id, HASH_MATCH, w->now, &result), 0);
+    assert_int_equal(verifier_resume(w->v, &result, &alice, w->now, &w->info), VERDICT_ACCEPT);
+    assert_int_equal(verifier_hash_done(w->v, nobodys_id, HASH_MISMATCH, w->now, &result), 0);
+    assert_int_equal(verifier_resume(w->v, &result, &nobody, w->now, &w->info), VERDICT_REFUSE);
+}
+
 /* --- throttle --- */
 
 static void guessing_is_held_back_but_not_who_is_known(void **state)
@@ -523,6 +545,30 @@ static void logging_out_everywhere_ends_all_sessions(void **state)
     assert_int_equal(check(w, &bob, 1), VERDICT_ACCEPT);
 }
 
+static void a_session_says_whose_it_is(void **state)
+{
+    struct world *w = *state;
+    struct credential alice = log_in(w, "alice", "sesame"), bob = log_in(w, "bob", "builder");
+    struct credential basic = password_of(CREDENTIAL_BASIC, "alice", "sesame");
+    uint8_t digest[DIGEST_BYTES];
+
+    credential_digest(&alice, digest);
+    const struct user *user = verifier_session_user(w->v, digest, w->now);
+    assert_non_null(user);
+    assert_span(user->name, "alice");
+    assert_int_equal(user->app_count, 1);
+    credential_digest(&bob, digest);
+    assert_span(verifier_session_user(w->v, digest, w->now)->name, "bob");
+    assert_true(verifier_logout(w->v, digest));
+    assert_null(verifier_session_user(w->v, digest, w->now));
+    credential_digest(&basic, digest); /* verified, but no session */
+    assert_int_equal(check(w, &basic, 1), VERDICT_ACCEPT);
+    assert_null(verifier_session_user(w->v, digest, w->now));
+    credential_digest(&alice, digest);
+    change_users(w, "alice:" HASH_ALICE2 "\n");
+    assert_null(verifier_session_user(w->v, digest, w->now));
+}
+
 static void a_session_of_an_old_password_is_void_after_a_restart(void **state)
 {
     struct world *w = *state,
@@ -580,9 +626,14 @@ static void a_revoked_app_password_closes_connections_only(void **state)
     struct world *w = *state;
     struct credential session = log_in(w, "alice", "sesame");
 
+    assert_int_equal(ask_basic(w, "alice", "sesame", 1), VERDICT_ACCEPT);
+    assert_int_equal(w->info.app, 0);
     assert_int_equal(ask_basic(w, "alice", APP, 1), VERDICT_ACCEPT);
+    uint64_t app = w->info.app;
+    assert_int_not_equal(app, 0);
     change_users(w, "alice:" HASH_ALICE "\nbob:" HASH_BOB ":ro\n");
-    assert_string_equal(w->revoked, "alice ");
+    assert_string_equal(w->revoked, "alice/ ");
+    assert_int_equal(w->revoked_app, app);
     assert_int_equal(ask_basic(w, "alice", APP, 1), VERDICT_REFUSE);
     assert_int_equal(check(w, &session, 1), VERDICT_ACCEPT);
     change_users(w, usual_users()); /* a new one disturbs nobody */
@@ -619,12 +670,14 @@ int main(void)
         WORLD_TEST(a_full_queue_is_busy),
         WORLD_TEST(a_hash_that_failed_is_no_failure),
         WORLD_TEST(a_change_while_hashing_voids_the_result),
+        WORLD_TEST(a_change_of_others_does_not_disturb_a_hash),
         WORLD_TEST(guessing_is_held_back_but_not_who_is_known),
         WORLD_TEST(a_phone_with_an_old_password_locks_nobody_out),
         WORLD_TEST(a_password_that_becomes_right_is_accepted),
         WORLD_TEST(a_login_opens_a_session),
         WORLD_TEST(a_login_ends_the_session_it_came_with),
         WORLD_TEST(logging_out_everywhere_ends_all_sessions),
+        WORLD_TEST(a_session_says_whose_it_is),
         WORLD_TEST(a_session_of_an_old_password_is_void_after_a_restart),
         cmocka_unit_test(changes_revoke_what_they_must),
         WORLD_TEST(a_revoked_app_password_closes_connections_only),

@@ -444,6 +444,22 @@ static void logging_out_tells_every_ring(void **state)
     assert_int_equal(rig->stuck, 0);
 }
 
+static void a_revocation_says_by_which_app_password(void **state)
+{
+    struct rig *rig = *state;
+    struct revocation revocation = {.user = SPAN("alice"), .app = 5};
+
+    forward_revoke(&revocation, &rig->forward);
+    for (int i = 0; i < RIG_RINGS; i++) {
+        static const uint8_t nothing[DIGEST_BYTES];
+        assert_true(rig_receive(rig->home_ends[i], &got));
+        const struct message_revoke *revoke = (const struct message_revoke *)got.payload.data;
+        assert_string_equal(revoke->user, "alice");
+        assert_memory_equal(revoke->digest, nothing, sizeof(nothing));
+        assert_int_equal(revoke->app, 5);
+    }
+}
+
 /* A revocation must not get lost: where it cannot be delivered, home has to end. */
 static void a_revocation_that_does_not_fit_ends_home(void **state)
 {
@@ -514,6 +530,7 @@ int main(void)
         TEST(departures_of_the_old_gate_cost_the_new_one_none),
         TEST(many_departures_go_together),
         TEST(logging_out_tells_every_ring),
+        TEST(a_revocation_says_by_which_app_password),
         TEST(a_revocation_that_does_not_fit_ends_home),
         cmocka_unit_test(no_descriptor_is_left),
     };
