@@ -17,6 +17,7 @@
 #include "files/mkcol.h"
 #include "files/move.h"
 #include "files/put.h"
+#include "files/restore.h"
 #include "files/upload_http.h"
 #include "files/upload_ietf.h"
 #include "files/upload_tus.h"
@@ -173,7 +174,7 @@ static int tus_options(struct task *t, struct exchange *x, const struct visit *v
     return upload_serve_options(t, x, SPAN("POST, OPTIONS"));
 }
 
-/* --- MKCOL, DELETE, MOVE, COPY --- */
+/* --- MKCOL, DELETE and back, MOVE, COPY --- */
 
 static struct change change_of(struct exchange *x, const struct visit *v)
 {
@@ -186,6 +187,7 @@ static struct change change_of(struct exchange *x, const struct visit *v)
         .wants_folder = v->wants_folder,
         .durable = v->site->durable,
         .trash = v->site->trash,
+        .undos = v->site->undos,
     };
 }
 
@@ -215,6 +217,13 @@ static int copy(struct task *t, struct exchange *x, const struct visit *v)
     const struct change c = change_of(x, v);
 
     return file_copy(t, &c);
+}
+
+static int restore(struct task *t, struct exchange *x, const struct visit *v)
+{
+    const struct change c = change_of(x, v);
+
+    return v->path.len > 0 ? exchange_error(t, x, 404, SPAN("")) : deletion_restore(t, &c);
 }
 
 /* --- LOCK and UNLOCK --- */
@@ -305,6 +314,7 @@ static const struct own_route {
     {SPAN("upload"), {METHOD_OTHER, .is_change = true, .is_dav = true, .handle = upload}},
     {SPAN("tus"), {METHOD_OPTIONS, .handle = tus_options}},
     {SPAN("tus"), {METHOD_POST, .is_change = true, .is_dav = true, .handle = tus}},
+    {SPAN("restore"), {METHOD_POST, .is_change = true, .is_dav = true, .handle = restore}},
 };
 
 /* METHOD_OTHER stands for any. Takes the folder from the path. */

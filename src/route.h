@@ -12,6 +12,7 @@ struct site {
     struct folder_cache *folders; /* the ring's */
     const struct mime_table *mime;
     struct trashing *trash;        /* where deleted things go; NULL: they are gone */
+    struct undos *undos;           /* of what went there; NULL as that */
     struct locks *locks;           /* of the process; NULL: nobody may change anything */
     struct locks_file *locks_file; /* where they are kept; NULL as they are */
     bool read_only;                /* whoever asks */

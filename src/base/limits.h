@@ -122,6 +122,15 @@ enum {
     LIMIT_CERTIFICATE_BYTES = 48 * 1024,
 };
 
+/* --- the trash --- */
+enum {
+    /* Deletions that can be taken back: as many as somebody selects and deletes at once, with some
+     * to spare. Each takes half a KiB. */
+    LIMIT_UNDOS = 4096,
+    /* ... and for how long. A page that offers it may stay open while its user is at lunch. */
+    LIMIT_UNDO_MS = 3600 * 1000,
+};
+
 /* --- write locks of WebDAV --- */
 enum {
     /* Resources that an If field names, and lock tokens in it that count. A client shows the tokens

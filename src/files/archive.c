@@ -96,8 +96,10 @@ static void note(struct archive *a, struct span path, const char *reason)
         a->notes_left++;
         return;
     }
-    for (size_t i = 0; i < path.len; i++) /* a name may have an end of line in it */
-        buf_append_char(b, (unsigned char)path.data[i] < ' ' ? '?' : path.data[i]);
+    for (size_t i = 0; i < path.len; i++) { /* a name may have an end of line in it */
+        char c = path.data[i];
+        buf_append_char(b, (unsigned char)c < ' ' || c == 0x7f ? '?' : c);
+    }
     buf_append_str(b, ": ");
     buf_append_str(b, reason);
     buf_append_str(b, "\r\n");
@@ -363,10 +365,8 @@ static int read_kind(struct archive *a)
 /* As uri_decode_path() has it for a segment. Returns 0 or a status. */
 static int check_name(struct span name)
 {
-    for (size_t i = 0; i < name.len; i++)
-        if ((unsigned char)name.data[i] < ' ' || name.data[i] == 0x7f || name.data[i] == '/')
-            return 400;
-    if (name.len == 0 || span_equal(name, SPAN(".")) || span_equal(name, SPAN("..")))
+    if (name.len == 0 || span_find(name, '/') < name.len || span_equal(name, SPAN(".")) ||
+        span_equal(name, SPAN("..")))
         return 400;
     return root_path_reserved(name) ? 404 : 0;
 }

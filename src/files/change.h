@@ -11,6 +11,7 @@
 
 struct locks_file;
 struct trashing;
+struct undos;
 
 /* The request. */
 struct change {
@@ -22,6 +23,7 @@ struct change {
     bool wants_folder;             /* it ended in a slash */
     bool durable;                  /* what is acknowledged survives a power cut */
     struct trashing *trash;        /* where deleted things go; NULL: they are gone */
+    struct undos *undos;           /* of what went there; NULL as that */
 };
 
 /* Where it goes to: MOVE, COPY. */

@@ -7,6 +7,7 @@
 #include "files/name_lock.h"
 #include "files/remove.h"
 #include "files/trashing.h"
+#include "files/undo.h"
 
 enum { NOT_EMPTY = 1 }; /* a folder: there is more to do */
 
@@ -18,6 +19,7 @@ struct deletion {
     struct guard_hold hold;
     bool partly;
     bool in_trash;
+    struct stat st;
     struct trashed trashed;
 };
 
@@ -31,6 +33,7 @@ static int remove_name(struct deletion *d, const struct stat *st)
     if (c->trash) {
         int r = trashing_take(c->trash, &d->place, st, c->path, c->durable, &d->trashed);
         d->in_trash = r == 0;
+        d->st = *st;
         if (r != TRASH_FOR_GOOD)
             return r < 0 ? r : 204;
     }
@@ -125,6 +128,27 @@ static int delete_tree(struct task *t, struct deletion *d)
     return r;
 }
 
+/* Without a token where there is no memory for it. */
+static int respond_in_trash(struct task *t, const struct deletion *d)
+{
+    const struct change *c = d->c;
+    const struct undo undo = {
+        .item = d->trashed.item,
+        .is_folder = S_ISDIR(d->st.st_mode),
+        .dev = d->st.st_dev,
+        .ino = d->st.st_ino,
+        .user = c->guard->shown.user,
+        .path = c->path,
+    };
+    char token[UNDO_TOKEN_BYTES + 1];
+
+    exchange_status(c->x, 204);
+    if (undos_add(c->undos, &undo, loop_now_ms(task_loop(t)), token) == 0)
+        exchange_field(c->x, SPAN("Trash-Token"), span_str(token));
+    int r = exchange_begin(t, c->x, 0);
+    return r < 0 ? r : exchange_end(t, c->x);
+}
+
 int file_delete(struct task *t, const struct change *c)
 {
     struct deletion d = {.c = c, .place = PLACE_NONE, .hold = GUARD_NOTHING_HELD};
@@ -136,5 +160,5 @@ int file_delete(struct task *t, const struct change *c)
         return delete_tree(t, &d);
     /* Although the last sync may have failed, what is gone is gone, with its locks. */
     change_end(t, c);
-    return change_respond(t, c, r);
+    return r == 204 && d.in_trash ? respond_in_trash(t, &d) : change_respond(t, c, r);
 }

@@ -79,12 +79,7 @@ void entry_source_init(struct entry_source *s, struct span path)
 
 static bool has_address(const struct entry_source *s, struct span name)
 {
-    if (s->path_len + name.len >= LIMIT_PATH_BYTES)
-        return false;
-    for (size_t i = 0; i < name.len; i++)
-        if ((unsigned char)name.data[i] < ' ' || name.data[i] == 0x7f)
-            return false;
-    return name.len > 0;
+    return name.len > 0 && s->path_len + name.len < LIMIT_PATH_BYTES;
 }
 
 /* Returns 0 or -errno, and flags in any case. */

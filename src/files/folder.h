@@ -2,9 +2,8 @@
  *
  * Only regular files and folders are listed; a symbolic link as what it leads to, as long as that
  * is below the root, resolved by the same rules as every path (files/root.h). What no request could
- * fetch is counted and left out: names with control bytes, links to nowhere, outside or into what
- * is the server's own, FIFOs, devices, sockets. Names that begin with a dot are there; ".fastfile"
- * is not: it is the server's.
+ * fetch is counted and left out: links to nowhere, outside or into what is the server's own, FIFOs,
+ * devices, sockets. Names that begin with a dot are there; ".fastfile" is not: it is the server's.
  *
  * All of the work is done by helper threads, in slices of FOLDER_SLICE_MS: so no large folder keeps
  * a helper from others for long, and a cancelled request ends with its slice.

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -83,21 +84,33 @@ static void make_name(const char *original, int tries, char out[NAME_MAX + 1])
         snprintf(out, NAME_MAX + 1, "%.*s.%d", (int)len, original, tries + 1);
 }
 
-static int write_info(int fd, struct span original)
+static void make_info_name(const char *name, char out[NAME_MAX + 1])
+{
+    snprintf(out, NAME_MAX + 1, "%.*s.trashinfo", NAME_MAX - 10, name);
+}
+
+/* The text about it. */
+static void format_info(struct buf *out, struct span original, int64_t deleted_s)
 {
     char memory[64];
+    time_t seconds = (time_t)deleted_s;
     struct tm tm;
-    struct buf text;
-    time_t now = time(NULL);
 
-    localtime_r(&now, &tm);
+    localtime_r(&seconds, &tm);
     size_t date = strftime(memory, sizeof(memory), "%Y-%m-%dT%H:%M:%S", &tm);
+    buf_append(out, SPAN("[Trash Info]\nPath="));
+    uri_encode_path(out, original);
+    buf_append(out, SPAN("\nDeletionDate="));
+    buf_append(out, span_of(memory, date));
+    buf_append_char(out, '\n');
+}
+
+static int write_info(int fd, struct span original, int64_t deleted_s)
+{
+    struct buf text;
+
     buf_init_growing(&text, INFO_BYTES);
-    buf_append(&text, SPAN("[Trash Info]\nPath="));
-    uri_encode_path(&text, original);
-    buf_append(&text, SPAN("\nDeletionDate="));
-    buf_append(&text, span_of(memory, date));
-    buf_append_char(&text, '\n');
+    format_info(&text, original, deleted_s);
     ssize_t written = buf_failed(&text) ? -1 : write(fd, text.data, text.len);
     int r = buf_failed(&text)            ? -ENOMEM
             : written < 0                ? -errno
@@ -109,14 +122,14 @@ static int write_info(int fd, struct span original)
 
 /* Exclusively: whoever has made it has the name. */
 static int make_info(const struct trash *trash, const char *info, struct span original,
-                     bool durable)
+                     int64_t deleted_s, bool durable)
 {
     const uint64_t flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
     _cleanup_close_ int fd = root_open_raw(trash->info_fd, info, flags, S_IRUSR | S_IWUSR, 0);
 
     if (fd < 0)
         return fd;
-    int r = write_info(fd, original);
+    int r = write_info(fd, original, deleted_s);
     if (r == 0 && durable && (fsync(fd) < 0 || fsync(trash->info_fd) < 0))
         r = -errno;
     if (r < 0)
@@ -126,15 +139,15 @@ static int make_info(const struct trash *trash, const char *info, struct span or
 
 /* The info first: whatever happens then, nothing lies in the trash that nobody knows the place of.
  */
-static int take_as(const struct trash *trash, const struct place *place, const char *name,
-                   struct span original, bool durable)
+static int take_as(const struct trash *trash, const struct place *place,
+                   const struct trash_item *item, struct span original, bool durable)
 {
     char info[NAME_MAX + 1];
     struct place to = {.dir_fd = trash->files_fd};
 
-    snprintf(info, sizeof(info), "%.*s.trashinfo", NAME_MAX - 10, name);
-    memcpy(to.name, name, strlen(name) + 1);
-    int r = make_info(trash, info, original, durable);
+    make_info_name(item->name, info);
+    memcpy(to.name, item->name, sizeof(to.name));
+    int r = make_info(trash, info, original, item->deleted_s, durable);
     if (r < 0)
         return r;
     r = place_rename(place->dir_fd, place->name, &to);
@@ -144,14 +157,78 @@ static int take_as(const struct trash *trash, const struct place *place, const c
 }
 
 int trash_take(const struct trash *trash, const struct place *place, struct span original,
-               bool durable)
+               bool durable, struct trash_item *ret_item)
 {
-    char name[NAME_MAX + 1];
+    struct trash_item item = {.deleted_s = time(NULL)};
     int r = -EEXIST;
 
     for (int tries = 0; r == -EEXIST && tries < NAME_TRIES; tries++) {
-        make_name(place->name, tries, name);
-        r = take_as(trash, place, name, original, durable);
+        make_name(place->name, tries, item.name);
+        r = take_as(trash, place, &item, original, durable);
     }
+    if (r == 0)
+        *ret_item = item;
     return r;
+}
+
+/* --- what comes out of it again --- */
+
+/* Returns how many bytes were read, or -errno. */
+static ssize_t read_info(const struct trash *trash, const char *name, char *out, size_t size)
+{
+    const uint64_t flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
+    char info[NAME_MAX + 1];
+
+    make_info_name(name, info);
+    _cleanup_close_ int fd = root_open_raw(trash->info_fd, info, flags, 0, 0);
+    if (fd < 0)
+        return fd;
+    ssize_t len = read(fd, out, size);
+    return len < 0 ? -errno : len;
+}
+
+/* Whether its text is the one that trash_take() wrote for this. Returns 0, -ENOENT, or another
+ * -errno. */
+static int check_info(const struct trash *trash, const struct trash_item *item,
+                      struct span original)
+{
+    _cleanup_free_ char *memory = malloc(2 * INFO_BYTES);
+    struct buf expected;
+
+    if (!memory)
+        return -ENOMEM;
+    buf_init_fixed(&expected, memory, INFO_BYTES);
+    format_info(&expected, original, item->deleted_s);
+    char *text = memory + INFO_BYTES;
+    ssize_t len = read_info(trash, item->name, text, INFO_BYTES);
+    if (len < 0)
+        return (int)len;
+    bool same = span_equal(span_of(text, (size_t)len), span_of(memory, expected.len));
+    return same ? 0 : -ENOENT;
+}
+
+int trash_give_back(const struct trash *trash, const struct trash_item *item, struct span original,
+                    const struct place *place)
+{
+    int r = check_info(trash, item, original);
+
+    return r < 0 ? r : place_rename(trash->files_fd, item->name, place);
+}
+
+int trash_forget(const struct trash *trash, const char *name, bool durable)
+{
+    char info[NAME_MAX + 1];
+    struct place was = {.dir_fd = trash->files_fd};
+    struct stat st;
+
+    snprintf(was.name, sizeof(was.name), "%s", name);
+    int r = place_look(&was, &st);
+    if (r != -ENOENT)
+        return r == 0 ? -EEXIST : r;
+    make_info_name(name, info);
+    if (durable && fsync(trash->files_fd) < 0)
+        return -errno;
+    if (unlinkat(trash->info_fd, info, 0) < 0 && errno != ENOENT)
+        return -errno;
+    return durable && fsync(trash->info_fd) < 0 ? -errno : 0;
 }

@@ -15,6 +15,14 @@ struct trash {
 
 #define TRASH_NONE ((struct trash){.files_fd = -1, .info_fd = -1})
 
+/* What lies in a trash: its name there, and when it was put there, as the text about it has it. An
+ * inode is no name for it: those of some file systems change when something is renamed, or is not
+ * looked at for a while. */
+struct trash_item {
+    int64_t deleted_s;
+    char name[NAME_MAX + 1];
+};
+
 /* Opens the trash folder `name` in an open folder; what of it is not there is made, for its owner
  * alone. Returns 0 or -errno: -EPERM where it is not the user's own, -ELOOP where it is a link. */
 int trash_open(int dir_fd, const char *name, uid_t owner, struct trash *ret_trash);
@@ -22,11 +30,21 @@ int trash_open(int dir_fd, const char *name, uid_t owner, struct trash *ret_tras
 /* Moves what has the place's name to the trash, which is on the same file system; `original` is
  * where it was: an absolute path, or one relative to the top of the trash's file system. If
  * `durable`, that is on the disk before it moves. Under the name's lock. Returns 0 or -errno:
- * -EINVAL where the trash is in it. */
+ * -EINVAL where the trash is in it. `ret_item` is how it is found there. */
 int trash_take(const struct trash *trash, const struct place *place, struct span original,
-               bool durable);
+               bool durable, struct trash_item *ret_item);
 
 /* Makes the move itself last, but for the folder that it was in. Returns 0 or -errno. */
 int trash_sync(const struct trash *trash);
+
+/* Moves it to where it was, a place whose name must be free, under the lock of that. Only what
+ * trash_take() has put there with this `original`. Returns 0 or -errno: -ENOENT where it does not
+ * lie there any more, -EEXIST. */
+int trash_give_back(const struct trash *trash, const struct trash_item *item, struct span original,
+                    const struct place *place);
+
+/* When it is back, on the disk too: where it was is not kept any longer. If `durable`, that lasts.
+ * Returns 0 or -errno: -EEXIST where something has the name here. */
+int trash_forget(const struct trash *trash, const char *name, bool durable);
 
 void trash_close(struct trash *trash);

@@ -29,31 +29,55 @@ static void give_channel(struct trashing *t, int fd)
     pthread_mutex_unlock(&t->mutex);
 }
 
-int trashing_ask(struct trashing *t, const struct trash_request *request)
+/* Asks one of the processes. Returns its answer's result, or -errno. */
+static int ask(struct trashing *t, const struct trash_request *request,
+               struct trash_answer *ret_answer)
 {
-    struct trash_answer answer = {.result = -EIO};
     int fd = take_channel(t);
 
     if (send(fd, request, sizeof(*request), MSG_NOSIGNAL) != sizeof(*request) ||
-        recv(fd, &answer, sizeof(answer), 0) != sizeof(answer))
-        answer.result = -EIO;
+        recv(fd, ret_answer, sizeof(*ret_answer), 0) != sizeof(*ret_answer))
+        ret_answer->result = -EIO;
     give_channel(t, fd);
-    return answer.result;
+    return ret_answer->result;
+}
+
+static void fill_request(struct trash_request *request, enum trash_work work,
+                         const struct place *place, struct span path)
+{
+    *request = (struct trash_request){
+        .work = (uint8_t)work,
+        .dir_dev = place->dir.st_dev,
+        .dir_ino = place->dir.st_ino,
+    };
+    memcpy(request->path, path.data, path.len);
 }
 
 static int take_outside(struct trashing *t, const struct place *place, const struct stat *st,
-                        struct span path, bool durable)
+                        struct span path, bool durable, struct trash_item *ret_item)
 {
-    struct trash_request request = {
-        .durable = durable,
-        .dir_dev = place->dir.st_dev,
-        .dir_ino = place->dir.st_ino,
-        .dev = st->st_dev,
-        .ino = st->st_ino,
-    };
+    struct trash_request request;
+    struct trash_answer answer;
 
-    memcpy(request.path, path.data, path.len);
-    return trashing_ask(t, &request);
+    fill_request(&request, TRASH_TAKE, place, path);
+    request.durable = durable;
+    request.dev = st->st_dev;
+    request.ino = st->st_ino;
+    int r = ask(t, &request, &answer);
+    if (r == 0)
+        *ret_item = answer.item;
+    return r;
+}
+
+static int give_back_outside(struct trashing *t, const struct place *place, struct span path,
+                             const struct trash_item *item)
+{
+    struct trash_request request;
+    struct trash_answer answer;
+
+    fill_request(&request, TRASH_GIVE_BACK, place, path);
+    request.item = *item;
+    return ask(t, &request, &answer);
 }
 
 /* Whether the path leads there without leaving the root's mount: the processes find it so. Returns
@@ -82,28 +106,37 @@ static struct span end_of(struct span path, unsigned segments)
     return segments > 0 || at == 0 ? path : span_skip(path, at + 1);
 }
 
+/* Whether an error says so of a path, and not that something has failed. */
+static bool leads_elsewhere(int error)
+{
+    return error == -ENOENT || error == -ENOTDIR || error == -ELOOP || error == -EXDEV ||
+           error == -EACCES;
+}
+
 /* Where it was, relative to the top, for whoever puts it back. A link on the way may have led here;
  * then what is left of the path is wrong, and it would be put back to the top. */
-static struct span original_of(int top_fd, const struct place *place, struct span path,
-                               unsigned depth)
+static int original_of(int top_fd, const struct place *place, struct span path, unsigned depth,
+                       struct span *ret_original)
 {
     struct span original = end_of(path, depth + 1);
-    struct place found;
+    struct place found = PLACE_NONE;
     char relative[LIMIT_PATH_BYTES];
 
     memcpy(relative, original.data, original.len);
     relative[original.len] = '\0';
-    if (place_open_link(top_fd, span_of(relative, original.len), 0, &found) == 0) {
-        bool same = found.dir.st_dev == place->dir.st_dev && found.dir.st_ino == place->dir.st_ino;
-        place_close(&found);
-        if (same)
-            return original;
-    }
-    return end_of(path, 1);
+    int r = place_open_link(top_fd, span_of(relative, original.len), 0, &found);
+    if (r < 0 && !leads_elsewhere(r))
+        return r;
+    bool same =
+        r == 0 && found.dir.st_dev == place->dir.st_dev && found.dir.st_ino == place->dir.st_ino;
+    place_close(&found);
+    *ret_original = same ? original : end_of(path, 1);
+    return 0;
 }
 
-static int take_below(struct trashing *t, const struct place *place, struct span path, bool durable,
-                      struct trashed *trashed)
+/* The trash at its top. `*ret_original` is a part of `path`. */
+static int open_below(const struct trashing *t, const struct place *place, struct span path,
+                      struct trashed *trashed, struct span *ret_original)
 {
     char name[32];
     unsigned depth = 0;
@@ -116,10 +149,29 @@ static int take_below(struct trashing *t, const struct place *place, struct span
     if (r < 0)
         return r;
     trashed->below = true;
-    r = root_folder_is_in(t->root, place->dir_fd, &trashed->trash.folder);
+    return original_of(top_fd, place, path, depth, ret_original);
+}
+
+static int take_below(const struct trashing *t, const struct place *place, struct span path,
+                      bool durable, struct trashed *trashed)
+{
+    struct span original;
+    int r = open_below(t, place, path, trashed, &original);
+
     if (r == 0)
-        return trash_take(&trashed->trash, place, original_of(top_fd, place, path, depth), durable);
+        r = root_folder_is_in(t->root, place->dir_fd, &trashed->trash.folder);
+    if (r == 0)
+        return trash_take(&trashed->trash, place, original, durable, &trashed->item);
     return r > 0 ? TRASH_FOR_GOOD : r;
+}
+
+static int give_back_below(const struct trashing *t, const struct place *place, struct span path,
+                           struct trashed *trashed)
+{
+    struct span original;
+    int r = open_below(t, place, path, trashed, &original);
+
+    return r < 0 ? r : trash_give_back(&trashed->trash, &trashed->item, original, place);
 }
 
 /* --- */
@@ -132,7 +184,9 @@ int trashing_take(struct trashing *t, const struct place *place, const struct st
 
     if (r > 0) {
         r = root_folder_is_in(t->root, place->dir_fd, &t->folder);
-        r = r > 0 ? TRASH_FOR_GOOD : r < 0 ? r : take_outside(t, place, st, path, durable);
+        r = r > 0   ? TRASH_FOR_GOOD
+            : r < 0 ? r
+                    : take_outside(t, place, st, path, durable, &trashed.item);
     } else if (r == 0) {
         r = take_below(t, place, path, durable, &trashed);
     }
@@ -145,11 +199,44 @@ int trashing_take(struct trashing *t, const struct place *place, const struct st
 
 int trashing_sync(struct trashing *t, struct trashed *trashed, bool durable)
 {
-    const struct trash_request request = {.sync = 1};
+    const struct trash_request request = {.work = TRASH_SYNC};
+    struct trash_answer answer;
     int r = 0;
 
     if (durable)
-        r = trashed->below ? trash_sync(&trashed->trash) : trashing_ask(t, &request);
+        r = trashed->below ? trash_sync(&trashed->trash) : ask(t, &request, &answer);
+    trash_close(&trashed->trash);
+    return r;
+}
+
+int trashing_give_back(struct trashing *t, const struct trash_item *item, const struct place *place,
+                       struct span path, struct trashed *ret_trashed)
+{
+    struct trashed trashed = {.item = *item, .trash = TRASH_NONE};
+    int r = is_on_root(t, place, path);
+
+    if (r > 0)
+        r = give_back_outside(t, place, path, item);
+    else if (r == 0)
+        r = give_back_below(t, place, path, &trashed);
+    if (r < 0)
+        trash_close(&trashed.trash);
+    else
+        *ret_trashed = trashed;
+    return r;
+}
+
+int trashing_forget(struct trashing *t, struct trashed *trashed, bool durable)
+{
+    const struct trash_request request = {
+        .work = TRASH_FORGET, .durable = durable, .item = trashed->item};
+    struct trash_answer answer;
+    int r;
+
+    if (trashed->below)
+        r = trash_forget(&trashed->trash, trashed->item.name, durable);
+    else
+        r = ask(t, &request, &answer);
     trash_close(&trashed->trash);
     return r;
 }

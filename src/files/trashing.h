@@ -27,30 +27,41 @@ struct trashing {
     struct stat folder; /* their trash, which may be below DIR */
 };
 
+enum trash_work {
+    TRASH_TAKE,      /* what has the path goes to the trash; the answer says under which name */
+    TRASH_SYNC,      /* that is to last */
+    TRASH_GIVE_BACK, /* the item gets the path again */
+    TRASH_FORGET,    /* nothing is to be left of the item, which is back */
+};
+
 /* What is asked of a process, and its answer. */
 struct trash_request {
-    uint8_t sync;    /* only make last what was done */
-    uint8_t durable; /* where it was is to be on the disk before it moves */
-    uint64_t dir_dev, dir_ino, dev, ino;
+    uint8_t work;                /* enum trash_work */
+    uint8_t durable;             /* TRASH_TAKE: where it was is to be on the disk before it moves */
+    uint64_t dir_dev, dir_ino;   /* of the folder that the path is in */
+    uint64_t dev, ino;           /* TRASH_TAKE: of what has the path */
+    struct trash_item item;      /* TRASH_GIVE_BACK, TRASH_FORGET */
     char path[LIMIT_PATH_BYTES]; /* below DIR */
 };
 
 struct trash_answer {
     int32_t result; /* 0 or -errno */
     struct stat folder;
+    struct trash_item item; /* TRASH_TAKE */
 };
 
-/* Where something went. */
+/* Where something went, or comes from. */
 struct trashed {
-    bool below; /* to the trash of a file system below DIR, which is: */
+    struct trash_item item;
+    bool below; /* in the trash of a file system below DIR, which is: */
     struct trash trash;
 };
 
 enum { TRASH_FOR_GOOD = 1 };
 
 /* Moves to the trash what `place` has, found by `path`, and looks like `st`; under the name's lock,
- * on a helper thread. Returns 0, TRASH_FOR_GOOD where it is in a trash already, or -errno. After 0
- * trashing_sync() is called, with the same `durable`. */
+ * on a helper thread, as all of this. Returns 0, TRASH_FOR_GOOD where it is in a trash already, or
+ * -errno. After 0 trashing_sync() is called, with the same `durable`. */
 int trashing_take(struct trashing *t, const struct place *place, const struct stat *st,
                   struct span path, bool durable, struct trashed *ret_trashed);
 
@@ -58,5 +69,11 @@ int trashing_take(struct trashing *t, const struct place *place, const struct st
  * open. Returns 0 or -errno. */
 int trashing_sync(struct trashing *t, struct trashed *trashed, bool durable);
 
-/* Asks one of the processes. Returns its answer's result, or -errno. */
-int trashing_ask(struct trashing *t, const struct trash_request *request);
+/* The way back, to `place`, found by `path`, which is what it had when it was taken; under the
+ * name's lock. Returns 0 or -errno as trash_give_back(). After 0 trashing_forget() is called once
+ * the place's folder is synced, or trash_close() for ret_trashed->trash if that fails. */
+int trashing_give_back(struct trashing *t, const struct trash_item *item, const struct place *place,
+                       struct span path, struct trashed *ret_trashed);
+
+/* As trash_forget(); in any case closes what is open. */
+int trashing_forget(struct trashing *t, struct trashed *trashed, bool durable);

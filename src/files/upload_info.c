@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "files/root.h"
+#include "http/chars.h"
+#include "http/uri.h"
 
 /* --- the lines: what they are called, in their order --- */
 
@@ -40,7 +42,7 @@ enum {
     MARK_DIGITS = 15, /* of UPLOAD_LENGTH_MAX */
 };
 
-static const struct span first_line = {"fastfile-upload 2", sizeof("fastfile-upload 2") - 1};
+static const struct span first_line = {"fastfile-upload 3", sizeof("fastfile-upload 3") - 1};
 static const struct span last_line = {"end", sizeof("end") - 1};
 static const struct span protocols[] = {
     [UPLOAD_IETF] = {"ietf", 4},
@@ -70,7 +72,7 @@ static void format_line(struct buf *out, const struct upload_info *info, const s
     }
     if (is_number && !*(const bool *)member(info, line->has_offset))
         return;
-    if ((line->kind == TEXT || line->kind == PATH) && !((const struct span *)value)->data)
+    if (line->kind == TEXT && !((const struct span *)value)->data)
         return;
     buf_append(out, line->name);
     buf_append_char(out, ' ');
@@ -78,6 +80,8 @@ static void format_line(struct buf *out, const struct upload_info *info, const s
         buf_append_u64(out, *(const uint64_t *)value);
     else if (line->kind == PROTOCOL)
         buf_append(out, protocols[info->protocol]);
+    else if (line->kind == PATH)
+        uri_encode_path(out, info->path);
     else
         buf_append(out, *(const struct span *)value);
     buf_append_char(out, '\n');
@@ -110,15 +114,48 @@ static bool is_path(struct span path)
 
     if (path.len == 0 || path.len >= LIMIT_PATH_BYTES || root_path_reserved(path))
         return false;
-    for (size_t i = 0; i < path.len; i++)
-        if ((unsigned char)path.data[i] < ' ' || path.data[i] == 0x7f)
-            return false;
     while (rest.data) {
         struct span name = span_split(&rest, '/');
         if (name.len == 0 || span_equal(name, SPAN(".")) || span_equal(name, SPAN("..")))
             return false;
     }
     return true;
+}
+
+/* The byte that "%XX" in front stands for; -1 where it is none, or not in capitals. */
+static int escaped_byte(struct span raw)
+{
+    if (raw.len < 3 || raw.data[0] != '%' || raw.data[1] >= 'a' || raw.data[2] >= 'a')
+        return -1;
+    int high = http_hex_value(raw.data[1]), low = http_hex_value(raw.data[2]);
+    return high < 0 || low < 0 ? -1 : 16 * high + low;
+}
+
+/* Only the way in which uri_encode_path() writes one: what is read is what was written. */
+static bool is_encoded(struct span raw)
+{
+    while (raw.len > 0) {
+        bool plain = http_is(raw.data[0], CHAR_PATH);
+        int byte = plain ? -1 : escaped_byte(raw);
+        if (!plain && (byte < 0 || http_is((char)byte, CHAR_PATH)))
+            return false;
+        raw = span_skip(raw, plain ? 1 : 3);
+    }
+    return true;
+}
+
+/* `raw` is followed by a line feed: there is room for the NUL. */
+static int parse_path(struct span raw, struct span *ret_path)
+{
+    char *out = (char *)(uintptr_t)raw.data; /* of the text that was given to be written to */
+    struct span path;
+
+    if (!is_encoded(raw) || !uri_decode_component(raw, false, out, raw.len, &path) ||
+        !is_path(path))
+        return -EBADMSG;
+    out[path.len] = '\0';
+    *ret_path = path;
+    return 0;
 }
 
 static int parse_number(struct span value, uint64_t *ret_number)
@@ -170,9 +207,7 @@ static int parse_value(struct upload_info *info, const struct line *line, struct
     case MARK:
         return parse_mark(value, &info->mark);
     case PATH:
-        if (!is_path(value))
-            return -EBADMSG;
-        break;
+        return parse_path(value, &info->path);
     case TEXT:
         break;
     }

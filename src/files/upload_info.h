@@ -1,6 +1,6 @@
 /* What is known of an unfinished upload beside its data: a small text in a file.
  *
- *     fastfile-upload 2
+ *     fastfile-upload 3
  *     mark 000000000000000 01234567-89ab-cdef-0123-456789abcdef
  *     protocol ietf
  *     user alice
@@ -9,17 +9,18 @@
  *     ...
  *     end
  *
- * One line each, always in this order, those that are not known left out. Read strictly: a file
- * that is not exactly what is written here is none of ours. The mark has a place and length of its
- * own, so that it can be written over. Pure: no I/O.
+ * One line each, always in this order, those that are not known left out; the path as in a URI,
+ * since names may have line feeds in them. Read strictly: a file that is not exactly what is
+ * written here is none of ours. The mark has a place and length of its own, so that it can be
+ * written over. Pure: no I/O.
  */
 #pragma once
 
 #include "base/buf.h"
 #include "base/limits.h"
 
-/* The head of a request, a decoded path, and a name. */
-enum { UPLOAD_INFO_BYTES_MAX = LIMIT_HEAD_BYTES + LIMIT_PATH_BYTES + 1024 };
+/* The head of a request, a path with every byte escaped, and a name. */
+enum { UPLOAD_INFO_BYTES_MAX = LIMIT_HEAD_BYTES + 3 * LIMIT_PATH_BYTES + 1024 };
 
 /* What a structured field can express (RFC 9651 section 3.3.1): a petabyte. */
 #define UPLOAD_LENGTH_MAX UINT64_C(999999999999999)
@@ -36,7 +37,7 @@ struct upload_mark {
 
 /* Where in the text the mark's line is, and how long. */
 enum {
-    UPLOAD_MARK_AT = sizeof("fastfile-upload 2\n") - 1,
+    UPLOAD_MARK_AT = sizeof("fastfile-upload 3\n") - 1,
     UPLOAD_MARK_BYTES = sizeof("mark 000000000000000 \n") - 1 + BOOT_ID_CHARS,
 };
 
@@ -63,6 +64,6 @@ void upload_info_format(struct buf *out, const struct upload_info *info);
 /* Appends the mark's line alone. */
 void upload_info_format_mark(struct buf *out, const struct upload_mark *mark);
 
-/* Reads it; the spans are of `text`, in which NULs take the place of the ends of lines. Returns 0
- * or -EBADMSG. */
+/* Reads it; the spans are of `text`, in which NULs take the place of the ends of lines, and the
+ * path is decoded where it stands. Returns 0 or -EBADMSG. */
 int upload_info_parse(char *text, size_t len, struct upload_info *ret_info);

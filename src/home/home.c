@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "config.h"
 #include "files/locks_file.h"
+#include "files/undo.h"
 #include "files/upload_info.h"
 #include "home/journal.h"
 #include "home/sandbox.h"
@@ -28,6 +29,7 @@ struct home_process {
     struct root root;
     struct mime_table mime;
     struct trashing trash;
+    struct undos *undos; /* NULL: nothing goes to the trash */
     char boot_id[BOOT_ID_CHARS + 1];
     struct locks *locks; /* NULL: read-only */
     struct locks_file locks_file;
@@ -128,6 +130,7 @@ static int start_ring(struct server *s, struct loop *loop, unsigned ring, void *
                                .folders = &home->folders,
                                .mime = &p->mime,
                                .trash = boot->trash ? &p->trash : NULL,
+                               .undos = p->undos,
                                .locks = p->locks,
                                .locks_file = p->locks ? &p->locks_file : NULL,
                                .read_only = boot->read_only,
@@ -216,6 +219,8 @@ static int start(struct home_process *p)
     bool ordered = journal_keeps_order(p->boot.dir);
     /* The last moment at which there is something outside. */
     r = p->boot.trash ? trasher_start(&p->boot, &p->trash) : 0;
+    if (r == 0 && p->boot.trash)
+        r = undos_create(&p->undos);
     if (r < 0) {
         log_error("--trash: there is no trash for %s: %s", p->boot.dir, strerror(-r));
         return r;
@@ -276,6 +281,7 @@ int home_main(void)
     if (process.locks)
         locks_file_finish(&process.locks_file);
     locks_destroy(process.locks);
+    undos_destroy(process.undos);
     mime_finish(&process.mime);
     return EXIT_SUCCESS;
 }

@@ -146,34 +146,88 @@ static int find_trash(struct trasher *t, const struct boot *boot)
 
 /* --- serving --- */
 
-static int take(struct trasher *t)
+/* The place that is asked for, as home sees it: -EEXIST where it was renamed meanwhile by others,
+ * or lies under a cover. `*ret_original` is how the trash knows it. */
+static int open_place(struct trasher *t, struct place *ret_place, struct span *ret_original)
 {
     const struct trash_request *q = &t->request;
     struct place place;
-    struct stat st;
     size_t len = strnlen(q->path, sizeof(q->path));
 
     if (len == 0 || len == sizeof(q->path))
         return -EINVAL;
     int r = place_open_link(t->dir_fd, span_of(q->path, len), RESOLVE_NO_XDEV, &place);
     if (r < 0)
+        return r == -ENOENT ? -EEXIST : r;
+    if (place.dir.st_dev != q->dir_dev || place.dir.st_ino != q->dir_ino) {
+        place_close(&place);
+        return -EEXIST;
+    }
+    int n = snprintf(t->original, sizeof(t->original), "%s%s", t->prefix, q->path);
+    *ret_original = span_of(t->original, (size_t)n);
+    *ret_place = place;
+    return 0;
+}
+
+static int take(struct trasher *t, struct trash_item *ret_item)
+{
+    const struct trash_request *q = &t->request;
+    struct span original;
+    struct place place;
+    struct stat st;
+
+    int r = open_place(t, &place, &original);
+    if (r < 0)
         return r;
     r = place_look(&place, &st);
-    /* Renamed meanwhile by others; or something else lies under a cover. */
-    if (r == 0 && (place.dir.st_dev != q->dir_dev || place.dir.st_ino != q->dir_ino ||
-                   st.st_dev != q->dev || st.st_ino != q->ino))
+    if (r == 0 && (st.st_dev != q->dev || st.st_ino != q->ino))
         r = -EEXIST;
-    if (r == 0) {
-        int n = snprintf(t->original, sizeof(t->original), "%s%s", t->prefix, q->path);
-        r = trash_take(&t->trash, &place, span_of(t->original, (size_t)n), q->durable != 0);
-    }
+    if (r == 0)
+        r = trash_take(&t->trash, &place, original, q->durable != 0, ret_item);
     place_close(&place);
     return r;
 }
 
-int trasher_do(struct trasher *t)
+/* A single name, no way to anywhere else. */
+static bool is_name(const char name[NAME_MAX + 1])
 {
-    return t->request.sync ? trash_sync(&t->trash) : take(t);
+    struct span s = span_of(name, strnlen(name, NAME_MAX + 1));
+
+    return s.len > 0 && s.len <= NAME_MAX && !memchr(s.data, '/', s.len) &&
+           !span_equal(s, SPAN(".")) && !span_equal(s, SPAN(".."));
+}
+
+/* Only to where its text in the trash says it was, below DIR: nothing that lies in the trash of a
+ * desktop besides comes within reach of home. */
+static int give_back(struct trasher *t)
+{
+    struct span original;
+    struct place place;
+
+    int r = open_place(t, &place, &original);
+    if (r < 0)
+        return r;
+    r = trash_give_back(&t->trash, &t->request.item, original, &place);
+    place_close(&place);
+    return r;
+}
+
+int trasher_do(struct trasher *t, struct trash_item *ret_item)
+{
+    const struct trash_request *q = &t->request;
+
+    switch ((enum trash_work)q->work) {
+    case TRASH_TAKE:
+        return take(t, ret_item);
+    case TRASH_SYNC:
+        return trash_sync(&t->trash);
+    case TRASH_GIVE_BACK:
+        return is_name(q->item.name) ? give_back(t) : -EINVAL;
+    case TRASH_FORGET:
+        return is_name(q->item.name) ? trash_forget(&t->trash, q->item.name, q->durable != 0)
+                                     : -EINVAL;
+    }
+    return -EINVAL;
 }
 
 static int shut_in(const struct trasher *t)
@@ -214,7 +268,7 @@ static void serve(const struct boot *boot)
         answer.folder = t->trash.folder;
     while (send(CHANNEL_FD, &answer, sizeof(answer), MSG_NOSIGNAL) == sizeof(answer) && found &&
            recv(CHANNEL_FD, &t->request, sizeof(t->request), 0) == sizeof(t->request))
-        answer.result = trasher_do(t);
+        answer.result = trasher_do(t, &answer.item);
 }
 
 /* Only what it needs: the monitor must see it when home has ended. */

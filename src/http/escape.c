@@ -74,6 +74,8 @@ void escape_json(struct buf *out, struct span text)
         } else if (c == '"' || c == '\\') {
             buf_append_char(out, '\\');
             buf_append_char(out, c);
+        } else if (length == 2 && c == '\xc2' && (unsigned char)text.data[1] < 0xa0) {
+            buf_printf(out, "\\u%04x", (unsigned char)text.data[1]); /* U+0080 to U+009F */
         } else if (is_control(c) || c == '<' || c == '>' || c == '&') {
             buf_printf(out, "\\u%04x", (unsigned)c);
         } else {

@@ -12,6 +12,6 @@ void escape_html(struct buf *out, struct span text);
 void escape_xml(struct buf *out, struct span text);
 
 /* The inside of a JSON string (RFC 8259 section 7). Bytes that are not UTF-8 become U+FFFD, for
- * JSON is always UTF-8; '<', '>' and '&' are escaped too, so that the text may stand inside HTML.
- */
+ * JSON is always UTF-8; '<', '>' and '&' are escaped too, so that the text may stand inside HTML,
+ * and all control characters, so that it may be shown on a terminal. */
 void escape_json(struct buf *out, struct span text);

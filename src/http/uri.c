@@ -25,12 +25,14 @@ static int take_decoded(struct span *rest, bool plus)
     return value;
 }
 
-/* Decodes a segment to out[*at...] and moves `*at` behind it. */
+/* Decodes a segment to out[*at...] and moves `*at` behind it. Names may have any byte but two in
+ * them; what is no name's byte is a control byte that is not escaped. */
 static int decode_segment(struct span raw, char *out, size_t *at)
 {
     while (raw.len > 0) {
-        int c = take_decoded(&raw, false);
-        if (c < 0x20 || c == 0x7f || c == '/')
+        bool is_control = (unsigned char)raw.data[0] < ' ' || raw.data[0] == 0x7f;
+        int c = is_control ? -1 : take_decoded(&raw, false);
+        if (c <= 0 || c == '/')
             return -400;
         if (*at >= LIMIT_PATH_BYTES - 1)
             return -414;

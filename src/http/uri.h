@@ -10,12 +10,13 @@
  * `raw` starts with '/'. The result has no leading and no trailing slash, no empty, "." or ".."
  * segments (RFC 3986 section 5.2.4; also where they were written as %2e) and is "" for the root.
  * Empty segments are dropped, as Linux does with "a//b": clients join base and name with one slash
- * too many. Names are bytes; they are not checked to be UTF-8. A NUL is written behind the result.
+ * too many. Names are bytes, all but NUL and '/': they are not checked to be UTF-8, and there may
+ * be line feeds in them. So a decoded path is never printed as it is. A NUL is written behind it.
  *
  * `*ret_directory` says whether the path ended in a slash (or in "." or ".."), so meant a folder.
  *
  * Returns 0, -414 where the result does not fit in LIMIT_PATH_BYTES with its NUL, or -400: a bad
- * escape, an encoded slash, a control byte or NUL (encoded or not), a path that climbs above the
+ * escape, an encoded slash or NUL, a control byte that is not encoded, a path that climbs above the
  * root even for a moment, or no leading slash. */
 int uri_decode_path(struct span raw, char out[LIMIT_PATH_BYTES], struct span *ret_path,
                     bool *ret_directory);

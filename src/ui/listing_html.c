@@ -255,7 +255,7 @@ void listing_html_end(struct buf *out, const struct listing_page *page)
         text_append_number(out, page->folder->left_out);
         buf_append_str(out, page->folder->left_out == 1 ? " entry" : " entries");
         buf_append_str(out, " that cannot be opened from here (links that lead outside or nowhere, "
-                            "special files, names with control characters).</p>\n");
+                            "special files).</p>\n");
     }
     if (page->folder->count > 0)
         buf_append_str(out, "<p class=\"note\">Download all of it as "

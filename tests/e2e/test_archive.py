@@ -282,7 +282,8 @@ def test_a_selection(server, kind):
 @pytest.mark.parametrize("query, status", [
     ("archive=rar", 400), ("archive=", 400), ("archive", 400), ("archive=ZIP", 400), ("archive=tar%00", 400), ("archive=" + "x" * 3000, 400),
     ("archive=zip&name=", 400), ("archive=zip&name=..", 400), ("archive=zip&name=.", 400), ("archive=zip&name=a%2Fb", 400),
-    ("archive=zip&name=..%2Fsecret", 400), ("archive=zip&name=%zz", 400), ("archive=zip&name=a%00", 400), ("archive=zip&name=a%0A", 400),
+    ("archive=zip&name=..%2Fsecret", 400), ("archive=zip&name=%zz", 400), ("archive=zip&name=a%00", 400), ("archive=zip&name=a%0A", 404),
+    ("archive=zip&name=new%0Aline", 200), ("archive=tar&name=new%0Aline&name=a.txt", 200),
     ("archive=zip&name=" + "x" * 255, 404), ("archive=zip&name=" + "x" * 300, 400),
     ("archive=zip&name=a.txt&name=missing", 404), ("archive=zip&name=.fastfile", 404), ("archive=zip&name=" + "&name=a.txt" * 1000, 400),
     ("archive=tar&name=.fastfile-0123456789abcdef", 404),

@@ -7,6 +7,7 @@ import stat
 import subprocess
 import threading
 import time
+import urllib.parse
 
 import pytest
 from changes import change, content, copy, failures, move, names, shape, tree
@@ -440,8 +441,32 @@ def test_two_names_of_one_file(server, place):
     assert shape(server, place) == {"b": "a"}
 
 
+CONTROL = "two\nlines\r\n\x1b[31m\ttab\x7f"
+
+
+def test_names_with_control_characters(server, place):
+    def at(name):
+        return f"/{place}/" + urllib.parse.quote(name)
+
+    assert change(server, "MKCOL", at(CONTROL)).status == 201
+    response = change(server, "PUT", at(f"{CONTROL}/{CONTROL}"), body=b"x")
+    assert response.status == 201 and response.field("Location") in (None, at(f"{CONTROL}/{CONTROL}"))
+    assert copy(server, at(CONTROL), at(f"{CONTROL}2/")).status == 201
+    assert move(server, at(f"{CONTROL}/{CONTROL}"), at(f"{CONTROL}/b\n")).status == 201
+    assert move(server, at(f"{CONTROL}/b\n"), at(f"{CONTROL}2/{CONTROL}"), overwrite="F").status == 412
+    assert shape(server, place) == {f"{CONTROL}/": None, f"{CONTROL}/b\n": "x", f"{CONTROL}2/": None, f"{CONTROL}2/{CONTROL}": "x"}
+    assert change(server, "DELETE", at(CONTROL)).status == 204
+    assert shape(server, place) == {f"{CONTROL}2/": None, f"{CONTROL}2/{CONTROL}": "x"}
+    os.chmod(server.path(f"{place}/{CONTROL}2"), 0o555)
+    try:
+        assert failures(change(server, "DELETE", at(f"{CONTROL}2/"))) == {at(f"{CONTROL}2/{CONTROL}"): 403}
+    finally:
+        os.chmod(server.path(f"{place}/{CONTROL}2"), 0o755)
+
+
 BAD_TARGETS = [
     (None, 400), ("", 400), ("relative", 400), ("//host/x", 400), ("/p/%zz", 400), ("/p/a%2fb", 400), ("/p/../../x", 400), ("/p/%00", 400),
+    ("/p/a\tb", 400), ("/p/%0a%2f", 400),
     ("/p/x?y", 400), ("/p/x#y", 400), ("https://elsewhere.example/p/x", 502), ("ftp://localhost/p/x", 502), ("mailto:x", 502),
     ("https://user@localhost/p/x", 502), ("/" + "x/" * 3000, 414), ("/p/" + "n" * 256, 414), ("/", 403), ("/p", 403), ("/p/a", 403),
     ("/p/../p/%61", 403), ("/p/a/", 403), ("/p/a/inside", 403), ("/.fastfile/x", 403), ("/p/.fastfile-x", 403), ("/p/.fastfile", 403),

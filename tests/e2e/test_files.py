@@ -7,7 +7,7 @@ import time
 import urllib.parse
 
 import pytest
-from client import ClosedEarly, wait_for
+from client import ClosedEarly, basic, wait_for
 from machine import not_in_the_vm, open, os
 from server import ALICE, IS_ROOT, SLOW, own
 
@@ -414,6 +414,32 @@ def test_no_permission(server):
         assert server.get("/locked/inner.txt").status == 403
     finally:
         os.chmod(server.path("locked"), 0o755)
+
+
+CONTROL = "two\nlines\r\n\x1b[31m\ttab\x7f.txt"
+
+
+def test_names_with_control_characters(server):
+    target = urllib.parse.quote(server.write(CONTROL, "odd"))
+    response = server.get(target)
+    assert (response.status, response.body) == (200, b"odd")
+    assert response.field("Content-Type").startswith("text/plain")
+    for target in target, target.replace("%0A", "%0a"):
+        disposition = server.get(target + "?download").field("Content-Disposition")
+        assert disposition.isprintable()
+        plain, whole = re.fullmatch("attachment; filename=\"([^\"]*)\"; filename\\*=UTF-8''(\\S*)", disposition).groups()
+        assert plain == re.sub(r"[\x00-\x1f\x7f]", "_", CONTROL) and urllib.parse.unquote(whole) == CONTROL
+    assert server.get(target + "x").status == 404
+    for accept in "text/html", "application/json", "text/plain":
+        body = server.get("/%0d%0aX:%20y%1b%7f", fields={"Accept": accept}).body
+        assert not {*range(10), *range(11, 32), 127} & set(body) and b"X:" not in body
+
+
+@pytest.mark.parametrize("byte", [*range(1, 32), 127])
+def test_control_characters_that_are_not_encoded(server, byte):
+    with server.connect() as connection:
+        connection.send(f"GET /a{chr(byte)}b HTTP/1.1\r\nHost: x\r\nAuthorization: {basic(*ALICE)}\r\n\r\n".encode())
+        assert connection.read_response().status == 400
 
 
 # --- what must stay unreachable --------------------------------------------------------------------------

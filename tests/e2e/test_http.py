@@ -4,6 +4,7 @@ import json
 import os
 import re
 import time
+import urllib.parse
 
 import pytest
 from client import basic, wait_for
@@ -381,6 +382,22 @@ def test_access_log_text_is_one_safe_line_per_request(make_server):
     assert "200" in line and "alice" in line and CLIENT_ADDRESS in line
     assert line.isascii() and line.isprintable()
     assert "wonderland" not in server.log() and basic(*ALICE).split()[1] not in server.log()
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_the_access_log_has_no_control_characters(make_server, form):
+    server = make_server("--access-log", "-", "--log-format", form)
+    name = "".join(map(chr, range(1, 32))) + "\x7f\x9b\u2028"
+    assert server.get(urllib.parse.quote(server.write("x" + name, "x"))).status == 200
+    with server.connect() as connection:  # bytes beyond ASCII are taken as they are
+        connection.send(b"GET /y\xc2\x9b\xc2\x85end HTTP/1.1\r\n" + AUTHORIZED.encode() + b"\r\n")
+        assert connection.read_response().status == 404
+    with server.connect() as connection:
+        connection.send(b"GET /z\x1b[31m HTTP/1.1\r\n" + AUTHORIZED.encode() + b"\r\n")
+        assert connection.read_response().status == 400
+    server.get("/last")
+    lines = server.wait_for_log(r"^.*/last.*$") and server.log().splitlines()
+    assert all(line.isprintable() for line in lines) and sum("/x%01" in line for line in lines) == 1
 
 
 def test_access_log_json(make_server):

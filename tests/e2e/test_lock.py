@@ -536,9 +536,9 @@ def kill_home(server):
 @pytest.mark.parametrize("end", ["kill home", "stop", "kill all"])
 def test_locks_outlive_the_server(make_server, end):
     made = make_server(users=USERS)
-    for name in ("a b", "dir/file"):
+    for name in ("a\nb\x7f", "dir/file"):
         made.write(name, "x")
-    kept = token_of(lock(made, "/a%20b", "shared", timeout="Second-600")), token_of(lock(made, "/dir/", auth=CAROL)), \
+    kept = token_of(lock(made, "/a%0Ab%7F", "shared", timeout="Second-600")), token_of(lock(made, "/dir/", auth=CAROL)), \
         token_of(lock(made, "/new"))
     ended = token_of(lock(made, "/other"))
     assert unlock(made, "/other", ended).status == 204
@@ -547,7 +547,8 @@ def test_locks_outlive_the_server(make_server, end):
     else:
         made.stop() if end == "stop" else made.kill()
         made.start()
-    (found,) = locks(made, "/a%20b")
+    (found,) = locks(made, "/a%0Ab%7F")
+    assert found["root"] == "/a%0Ab%7F"
     assert found["token"] == kept[0] and found["scope"] == "shared" and found["owner"] == "mailto:me@example.org" and 540 < found["seconds"] <= 600
     (found,) = locks(made, "/dir/file")
     assert found["token"] == kept[1] and found["depth"] == "infinity" and found["scope"] == "exclusive"

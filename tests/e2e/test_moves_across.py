@@ -102,7 +102,7 @@ class Move:
 
 @pytest.mark.parametrize("source, target", [("here", "there"), ("there", "here")])
 def test_to_another_file_system(two, source, target):
-    tree(two, "file", "folder/x", "folder/y/z", top=source)
+    tree(two, "file", "folder/x", "folder/y/z", "folder/two\nlines\x1b\x7f", top=source)
     os.symlink("folder/x", two.path(f"{source}/link"))
     os.symlink("../file", two.path(f"{source}/folder/link"))
     os.utime(two.path(f"{source}/folder/x"), (OLD, OLD))

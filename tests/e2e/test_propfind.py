@@ -237,12 +237,24 @@ def test_names_that_are_no_text(server):
     assert server.get("/bytes/%FF%FE.txt").body == b"x"
 
 
+def test_names_with_control_characters(server):
+    """XML can hold three of them."""
+    name = "".join(map(chr, range(1, 32))) + "\x7f"
+    server.write(f"control/{name}/{name}", "x")
+    quoted = urllib.parse.quote(name)
+    for depth in "1", "infinity":
+        found = read_multistatus(propfind(server, f"/control/{quoted}/", depth=depth))
+        assert set(found) == {f"/control/{quoted}/", f"/control/{quoted}/{quoted}"}
+        for one in found.values():
+            assert one[DAV + "displayname"][1].text == "".join(c if c in "\t\n\r\x7f" else "\ufffd" for c in name)
+    assert read_multistatus(propfind(server, f"/control/{quoted}/{quoted}")).keys() == {f"/control/{quoted}/{quoted}"}
+
+
 def test_what_nobody_sees(server):
     server.write("hiding/seen", "x")
     server.write("hiding/.fastfile-temp", "x")
     server.mkdir("hiding/.fastfile")
     server.write("hiding/.fastfile/inner", "x")
-    server.write("hiding/line\nfeed", "x")
     os.mkfifo(server.path("hiding/fifo"))
     for depth in ("1", "infinity"):
         for body in (ALLPROP, PROPNAME, prop("resourcetype")):

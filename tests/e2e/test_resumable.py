@@ -11,6 +11,7 @@ import struct
 import subprocess
 import threading
 import time
+import urllib.parse
 
 import pytest
 from client import ClosedEarly, basic, wait_for
@@ -136,6 +137,19 @@ def test_in_parts(server, protocol):
     response = protocol.head(server, url)
     assert int(response.field("Upload-Offset")) == int(response.field("Upload-Length")) == len(body)
     assert not any(name.endswith(".data") for name in uploads(server))
+
+
+@both
+def test_names_with_control_characters(server, protocol):
+    """What is kept of it has a line for each thing."""
+    name = "two\nlines\r\nend\nuser bob\n\x1b\t\x7f.txt"
+    folder = f"control-{protocol.name}"
+    server.mkdir(folder)
+    path = f"/{folder}/{name}"
+    url = begin(protocol, server, path if protocol.name == "tus" else urllib.parse.quote(path), 4, b"ab")
+    assert offset_of(protocol, server, url) == 2
+    assert append(protocol, server, url, 2, b"cd", last=True).status in (201, 204)
+    assert os.listdir(server.path(folder)) == [name] and content(server, f"{folder}/{name}") == b"abcd"
 
 
 @both
@@ -598,7 +612,7 @@ def test_names_that_tus_may_not_say(server):
     def create(metadata, target="/.fastfile/tus/"):
         return server.request("POST", target, body=b"", fields={**TUS, "Upload-Length": "5", "Upload-Metadata": metadata}).status
     for metadata in ("", "path", "path !!", f"path {b64('../x')}", f"path {b64('a/../../x')}", f"filename {b64('a/b')}", f"path {b64('a/')}",
-                     f"path {b64(chr(0))}", f"path {b64('.fastfile/upload')}", f"filename {b64('..')}", f"path {b64('a' + chr(10) + 'b')}",
+                     f"path {b64(chr(0))}", f"path {b64('.fastfile/upload')}", f"filename {b64('..')}", f"path {b64('a' + chr(10) + '/../..')}",
                      f"other {b64('x')}", f"path {b64('x' * 5000)}"):
         assert create(metadata) in (400, 404, 414), metadata
     assert create(f"filename {b64('x')},other {b64('y' * 9000)}") == 413

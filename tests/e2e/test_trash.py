@@ -9,7 +9,8 @@ import threading
 import urllib.parse
 
 import pytest
-from client import wait_for
+from client import together, wait_for
+from dav import lock, token_of, unlock
 from faults import Faults
 from machine import IN_VM, IS_ROOT, USER, not_in_the_vm, open, os
 from server import ALICE, BOB, SLOW, own
@@ -21,6 +22,12 @@ MANY = 20 if SLOW > 1 else 100
 
 def delete(server, target, auth=ALICE, **fields):
     return server.request("DELETE", target, auth=auth, fields={name.replace("_", "-"): value for name, value in fields.items()})
+
+
+def restore(server, token, auth=ALICE, **fields):
+    return server.request("POST", "/.fastfile/restore", auth=auth, body=urllib.parse.urlencode({"token": token}).encode(),
+                          fields={"Content-Type": "application/x-www-form-urlencoded",
+                                  **{name.replace("_", "-"): value for name, value in fields.items()}})
 
 
 def home_trash(server):
@@ -72,7 +79,8 @@ def test_files_folders_and_links(server):
     assert server.get("/a/folder/sub/x").body == b"x"
 
 
-@pytest.mark.parametrize("name", ["ä ö", "100%", "#?&+=", "=x", ".hidden", "n" * 255, "ü" * 127, "a\\b", "[x]"])
+@pytest.mark.parametrize("name", ["ä ö", "100%", "#?&+=", "=x", ".hidden", "n" * 255, "ü" * 127, "a\\b", "[x]",
+                                  "two\nlines\r\n[Trash Info]\nPath=etc\t\x1b\x7f"])
 def test_names(server, name):
     for number in range(3):
         target = server.write(f"d/{name}", str(number))
@@ -227,6 +235,7 @@ def test_a_disk_that_fails(make_server, call):
     faults = Faults(one)
     one.write("x", "x")
     one.start()
+    assert one.get("/x").body == b"x"  # who serves the folder has synced what it keeps itself
     faults.set(call, errno.EIO, times=1)
     assert delete(one, "/x").status == 500
     assert one.get("/x").body == b"x" and lies_there(home_trash(one)) == {}
@@ -241,11 +250,13 @@ def test_nothing_is_synced_where_nobody_wants_it(make_server):
     faults = Faults(one)
     one.write("x", "x")
     one.start()
+    assert one.get("/x").body == b"x"  # as above
     for call in "fsync", "fsync_folder", "syncfs":
         faults.set(call, errno.EIO)
-    assert delete(one, "/x").status == 204
+    response = delete(one, "/x")
+    assert response.status == 204 and set(lies_there(home_trash(one))) == {"x"}
+    assert restore(one, response.field("Trash-Token")).status == 201 and lies_there(home_trash(one)) == {}
     assert not any(faults.hits(call) for call in ("fsync", "fsync_folder", "syncfs"))
-    assert set(lies_there(home_trash(one))) == {"x"}
     one.stop()
 
 
@@ -320,3 +331,223 @@ def test_where_no_trash_can_be(make_server):
     one.environment["XDG_DATA_HOME"] = data
     code, log = one.run_to_failure()
     assert code != 0 and "--trash: there is no trash for" in log
+
+
+# --- and back ----------------------------------------------------------------------------------------------
+
+
+def test_a_deletion_is_taken_back(server):
+    server.write("a ü/file.txt", "content")
+    server.write("a ü/folder/sub/x", "x")
+    os.symlink("file.txt", server.path("a ü/link"))
+    before = {name: os.lstat(server.path(f"a ü/{name}")) for name in ("file.txt", "folder", "link")}
+    tokens = {}
+    for name in before:
+        response = delete(server, f"/a%20%C3%BC/{name}")
+        assert response.status == 204
+        tokens[name] = response.field("Trash-Token")
+    assert len(set(tokens.values())) == 3 and os.listdir(server.path("a ü")) == []
+    for name, token in tokens.items():
+        response = restore(server, token)
+        assert (response.status, response.body) == (201, b"")
+        assert response.field("Location") == f"/a%20%C3%BC/{name}" + ("/" if name == "folder" else "")
+        after = os.lstat(server.path(f"a ü/{name}"))
+        assert (after.st_ino, after.st_mode, after.st_mtime_ns) == tuple(
+            getattr(before[name], what) for what in ("st_ino", "st_mode", "st_mtime_ns"))
+        assert restore(server, token).status == 404, "once"
+    assert lies_there(home_trash(server)) == {}
+    assert server.get("/a%20%C3%BC/folder/sub/x").body == b"x"
+
+
+def test_what_is_taken_back_replaces_nothing(server):
+    for number, other in enumerate(("file", "folder", "link")):
+        target = server.write(f"d{number}/x", "old")
+        token = delete(server, target).field("Trash-Token")
+        if other == "file":
+            server.write(f"d{number}/x", "new")
+        elif other == "folder":
+            server.mkdir(f"d{number}/x")
+        else:
+            os.symlink("nowhere", server.path(f"d{number}/x"))
+        what = os.lstat(server.path(f"d{number}/x"))
+        for _ in range(2):
+            assert restore(server, token).status == 409
+        assert os.lstat(server.path(f"d{number}/x")) == what
+        os.rename(server.path(f"d{number}/x"), server.path(f"d{number}/y"))
+        assert restore(server, token).status == 201, "when the name is free again"
+        assert server.get(target).body == b"old"
+    assert lies_there(home_trash(server)) == {}
+
+
+def test_where_its_folder_is_gone(server):
+    target = server.write("d/sub/x", "x")
+    token = delete(server, target).field("Trash-Token")
+    folder = delete(server, "/d/").field("Trash-Token")
+    assert restore(server, token).status == 409
+    server.write("d", "a file")
+    assert restore(server, token).status == 409
+    os.remove(server.path("d"))
+    assert [restore(server, one).status for one in (folder, token)] == [201, 201]
+    assert server.get(target).body == b"x" and lies_there(home_trash(server)) == {}
+
+
+def test_what_a_desktop_has_done_meanwhile(server):
+    trash = home_trash(server)
+    tokens = {name: delete(server, server.write(f"d/{name}", name)).field("Trash-Token") for name in ("gone", "back", "new", "moved")}
+    for name in tokens:
+        os.remove(f"{trash}/info/{name}.trashinfo")
+    os.remove(f"{trash}/files/gone")
+    os.rename(f"{trash}/files/back", server.path("d/back"))
+    with open(f"{trash}/other", "w") as file:
+        file.write("the desktop's")
+    os.rename(f"{trash}/other", f"{trash}/files/new")
+    for name, path in (("new", "d/new"), ("moved", "elsewhere")):
+        with open(f"{trash}/info/{name}.trashinfo", "w") as file:
+            file.write(f"[Trash Info]\nPath={server.path(path)}\nDeletionDate=2026-01-01T00:00:00\n")
+    for name, token in tokens.items():
+        assert restore(server, token).status == 404, name
+    assert sorted(os.listdir(server.path("d"))) == ["back"]
+    assert sorted(os.listdir(trash + "/files")) == ["moved", "new"] == sorted(one[:-10] for one in os.listdir(trash + "/info"))
+
+
+def test_whose_deletion_it_was(make_server):
+    carol = ("carol", "carpenter")
+    one = make_server("--trash", users={ALICE[0]: (ALICE[1], False), BOB[0]: (BOB[1], True), carol[0]: (carol[1], False)})
+    token = delete(one, one.write("x", "x")).field("Trash-Token")
+    assert restore(one, token, auth=BOB).status == 403
+    assert restore(one, token, auth=None).status == 401
+    assert restore(one, token, auth=carol).status == 404
+    assert restore(one, token, Sec_Fetch_Site="cross-site").status == 403
+    assert restore(one, token, Origin="https://other.example").status == 403
+    guesses = ["", "x", token[:-1], token + "0", "ffff" + token[4:], token[:4] + "0" * 32, "../" * 12, "g" * 36, token.upper()]
+    for guess in guesses:
+        assert restore(one, guess).status in (400, 404) or guess == token, guess
+    assert set(lies_there(home_trash(one))) == {"x"} and not os.path.exists(one.path("x"))
+    assert restore(one, token, Origin=one.origin, Sec_Fetch_Site="same-origin").status == 201
+
+
+def test_requests_that_are_none(server):
+    token = delete(server, server.write("x", "x")).field("Trash-Token")
+    assert server.request("POST", "/.fastfile/restore", body=b"token=" + token.encode()).status == 415
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    for target, body, status in (("", b"", 400), ("", b"other=x", 400), ("", b"token=%00", 400), ("", b"a" * 9000, 413),
+                                 ("/", b"token=" + token.encode(), 404), ("/x", b"token=" + token.encode(), 404)):
+        response = server.request("POST", "/.fastfile/restore" + target, body=body, fields=form)
+        assert response.status == status or (target, response.status) == ("/", 201), (target, body)
+    assert server.get("/.fastfile/restore").status == 404
+
+
+def test_the_conditions_of_a_change_hold(server):
+    target = server.write("d/x", "x")
+    token = delete(server, target).field("Trash-Token")
+    locked = token_of(lock(server, "/d/"))
+    response = restore(server, token)
+    assert response.status == 423 and b"/d" in response.body
+    assert restore(server, token, If_Match="*").status == 412
+    assert restore(server, token, If="(").status == 400
+    assert not os.path.exists(server.path("d/x"))
+    assert restore(server, token, If=f"</d/> (<{locked}>)").status == 201
+    assert unlock(server, "/d/", locked).status == 204
+    assert server.get(target).body == b"x"
+
+
+def test_a_folder_that_may_not_be_written(server):
+    token = delete(server, server.write("d/x", "x")).field("Trash-Token")
+    os.chmod(server.path("d"), 0o555)
+    assert restore(server, token).status == 403
+    os.chmod(server.path("d"), 0o755)
+    assert restore(server, token).status == 201
+
+
+def test_many_are_taken_back_at_once(server):
+    tokens = [delete(server, server.write(f"f{number}/same", str(number))).field("Trash-Token") for number in range(20)]
+    statuses = together(40, lambda number: restore(server, tokens[number % 20]).status)
+    assert sorted(statuses) == [201] * 20 + [404] * 20
+    for number in range(20):
+        assert server.get(f"/f{number}/same").body == str(number).encode()
+    assert lies_there(home_trash(server)) == {}
+
+
+def test_what_cannot_be_taken_back(make_server):
+    one = make_server("--trash", start=False)
+    one.environment["XDG_DATA_HOME"] = one.path(".data")
+    one.start()
+    token = delete(one, one.write("x", "x")).field("Trash-Token")
+    response = delete(one, "/.data/Trash/files/x")
+    assert response.status == 204 and response.field("Trash-Token") is None, "for good"
+    assert restore(one, token).status == 404
+    other = make_server()
+    response = delete(other, other.write("x", "x"))
+    assert response.status == 204 and response.field("Trash-Token") is None
+    assert restore(other, token).status == 404
+
+
+def test_another_home_knows_nothing_of_it(server):
+    token = delete(server, server.write("x", "x")).field("Trash-Token")
+    os.kill(home_and_children(server)[0], 9)
+    wait_for(lambda: server.get("/").status == 200, 10 * SLOW, "another one")
+    assert restore(server, token).status == 404
+    assert set(lies_there(home_trash(server))) == {"x"}
+
+
+def test_a_disk_that_fails_on_the_way_back(make_server):
+    """What is not certainly back can still be found in the trash's notes."""
+    one = make_server("--trash", start=False)
+    faults = Faults(one)
+    for name in "xy":
+        one.write(name, name)
+    one.start()
+    tokens = [delete(one, f"/{name}").field("Trash-Token") for name in "xy"]
+    faults.set("fsync_folder", errno.EIO, times=1)
+    assert restore(one, tokens[0]).status == 500
+    assert one.get("/x").body == b"x"
+    assert sorted(os.listdir(home_trash(one) + "/info")) == ["x.trashinfo", "y.trashinfo"]
+    faults.set("fsync_folder", errno.EIO, skip=1, times=1)
+    assert restore(one, tokens[1]).status == 500
+    assert one.get("/y").body == b"y" and os.listdir(home_trash(one) + "/files") == []
+    assert [restore(one, token).status for token in tokens] == [404, 404]
+    one.stop()
+
+
+@needs_mounts
+def test_back_to_what_is_mounted_below(make_server):
+    one = make_server("--trash", start=False)
+    one.mkdir("usb")
+    subprocess.run(["mount", "-t", "tmpfs", "none", one.path("usb")], check=True)
+    try:
+        own(one.path("usb"))
+        for name in ("usb/a/b/x", "usb/y", "usb/a/z"):
+            one.write(name, name)
+        os.symlink("usb/a", one.path("link"))
+        one.start()
+        tokens = {target: delete(one, target).field("Trash-Token") for target in ("/usb/a/b/x", "/usb/y", "/link/z", "/usb/a/b/")}
+        assert restore(one, tokens["/usb/a/b/x"]).status == 409
+        for target in ("/usb/a/b/", "/usb/a/b/x", "/usb/y", "/link/z"):
+            response = restore(one, tokens[target])
+            assert (response.status, response.field("Location")) == (201, target), target
+        for name in ("usb/a/b/x", "usb/y", "usb/a/z"):
+            assert one.get("/" + name).body == name.encode()
+        assert lies_there(one.path(f"usb/.Trash-{USER.pw_uid}")) == {}
+        token = delete(one, "/usb/y").field("Trash-Token")
+        os.remove(one.path(f"usb/.Trash-{USER.pw_uid}/files/y"))
+        assert restore(one, token).status == 404
+        one.stop()
+    finally:
+        subprocess.run(["umount", "-l", one.path("usb")], check=True)
+
+
+@needs_mounts
+def test_back_from_the_top_of_another_file_system(make_server):
+    one = make_server("--trash", start=False, dir_name="disk/files")
+    disk = os.path.dirname(one.dir)
+    subprocess.run(["mount", "-t", "tmpfs", "none", disk], check=True)
+    try:
+        os.mkdir(one.dir)
+        own(disk)
+        one.write("a/x", "x")
+        one.start()
+        assert restore(one, delete(one, "/a/x").field("Trash-Token")).status == 201
+        assert one.get("/a/x").body == b"x" and lies_there(f"{disk}/.Trash-{USER.pw_uid}") == {}
+        one.stop()
+    finally:
+        subprocess.run(["umount", "-l", disk], check=True)

@@ -17,6 +17,7 @@
 #include "auth/hash.h"
 #include "base/cleanup.h"
 #include "files/locks_file.h"
+#include "files/undo.h"
 #include "home/home.h"
 #include "home/trasher.h"
 #include "rt/io_sim.h"
@@ -42,6 +43,7 @@ static struct rig {
     struct locks *locks;
     struct locks_file locks_file;
     bool locked_was_there; /* what the one lock is of */
+    struct undos *undos;
     struct home home;
     struct server server;
     struct loop *loop;
@@ -115,7 +117,8 @@ static void answer_as_trasher(void)
     fault_arm(armed);
     if (len != sizeof(trasher.request))
         abort();
-    struct trash_answer answer = {.result = trasher_do(&trasher)};
+    struct trash_answer answer = {0};
+    answer.result = trasher_do(&trasher, &answer.item);
     fault_arm(false);
     if (send(trasher_fd, &answer, sizeof(answer), 0) != sizeof(answer))
         abort();
@@ -380,6 +383,37 @@ static void lock_what_is_locked(void)
     fault_arm(armed);
 }
 
+static void note_what_was_deleted(void)
+{
+    for (unsigned i = 0; i < rig.run->case_count; i++) {
+        const struct script_case *c = rig.run->cases[i];
+        struct undo undo = {.user = SPAN(""), .item.deleted_s = SCRIPT_DELETED_S};
+        char token[UNDO_TOKEN_BYTES + 1];
+        if (!c->deleted)
+            continue;
+        undo.path = span_str(c->deleted);
+        snprintf(undo.item.name, sizeof(undo.item.name), "%s", strrchr(c->deleted, '/') + 1);
+        if (undos_add(rig.undos, &undo, io_sim_now_ms(), token) < 0 ||
+            strcmp(token, SCRIPT_UNDO) != 0)
+            abort();
+    }
+}
+
+static int start_trash(struct site *site)
+{
+    if (!has_trait(SCRIPT_TRASH))
+        return 0;
+    int r = undos_create(&rig.undos);
+    if (r < 0)
+        return r;
+    bool armed = fault_arm(false);
+    note_what_was_deleted();
+    fault_arm(armed);
+    site->trash = &trashing;
+    site->undos = rig.undos;
+    return 0;
+}
+
 static int start_locks(struct site *site)
 {
     const int fds[2] = {memfd_create("locks a", MFD_CLOEXEC), memfd_create("locks b", MFD_CLOEXEC)};
@@ -427,17 +461,20 @@ static int start_home(int channel)
                                .cache = &home->cache,
                                .folders = &home->folders,
                                .mime = &rig.mime,
-                               .trash = has_trait(SCRIPT_TRASH) ? &trashing : NULL,
                                .durable = true,
                                .boot = SCRIPT_BOOT};
     int r = http_ring_init(&home->http, &rig.server, &rig.boot, rig.log_fd, home_handle);
     if (r == 0)
         r = server_watch_channel(&rig.server);
+    if (r == 0)
+        r = start_trash(&home->site);
     return r < 0 ? r : start_locks(&home->site);
 }
 
 static void stop_home(void)
 {
+    undos_destroy(rig.undos);
+    rig.undos = NULL;
     http_ring_finish(&rig.home.http);
     folder_cache_finish(&rig.home.folders);
     file_cache_finish(&rig.home.cache);

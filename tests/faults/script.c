@@ -24,6 +24,11 @@ enum { CHUNK = 60 * 1000 };
     "\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: " length
 
 #define DELETE(path) REQUEST("DELETE", path, "")
+#define RESTORE                                                    \
+    REQUEST("POST", "/.fastfile/restore",                          \
+            "\r\nContent-Length: 42"                               \
+            "\r\nContent-Type: application/x-www-form-urlencoded") \
+    "token=" SCRIPT_UNDO
 #define TO(method, path, to) REQUEST(method, path, "\r\nDestination: " to)
 #define MOVE(path, to) TO("MOVE", path, to)
 #define COPY(path, to) TO("COPY", path, to)
@@ -407,6 +412,19 @@ const struct script_case script_cases[] = {
     {"DELETE of a folder to the trash below", SCRIPT_CHANGES | SCRIPT_TRASH | SCRIPT_BELOW,
      .before = restore_trash, .after = is_tree_in_trash_below,
      .lines = {{DELETE("/puts/trees/tree/"), 204}}},
+    {"deletion taken back", SCRIPT_CHANGES | SCRIPT_TRASH, .deleted = "puts/trees/file",
+     .before = delete_file, .after = is_file_back, .lines = {{RESTORE, 201}}},
+    {"deletion of a folder taken back", SCRIPT_CHANGES | SCRIPT_TRASH, .deleted = "puts/trees/tree",
+     .before = delete_tree, .after = is_tree_back, .lines = {{RESTORE, 201}}},
+    {"deletion below taken back", SCRIPT_CHANGES | SCRIPT_TRASH | SCRIPT_BELOW,
+     .deleted = "puts/trees/file", .before = delete_file_below, .after = is_file_back_from_below,
+     .lines = {{RESTORE, 201}}},
+    {"deletion taken back where something is", SCRIPT_CHANGES | SCRIPT_TRASH,
+     .deleted = "puts/trees/other", .before = delete_file, .after = is_file_still_in_trash,
+     .lines = {{RESTORE, 409}}},
+    {"deletion taken back where it is locked", SCRIPT_CHANGES | SCRIPT_TRASH,
+     .deleted = "puts/trees/file", .locked = "puts/trees", .before = delete_file,
+     .after = is_file_still_in_trash, .lines = {{RESTORE, 423}}},
     {"DELETE of what is in the trash", SCRIPT_CHANGES | SCRIPT_TRASH, .before = restore_trashed,
      .after = is_gone_from_trash, .lines = {{DELETE("/" SCRIPT_TRASH_FOLDER "/files/old"), 204}}},
     {"MOVE", SCRIPT_CHANGES, .before = restore_trees, .after = is_file_moved,

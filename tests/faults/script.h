@@ -24,6 +24,9 @@ enum {
 #define SCRIPT_APP "My \"Phone\""
 #define SCRIPT_APP_PASSWORD "abcd-efgh-ijkm-npqr-stuv-wxyz-2345"
 
+/* The token of a deletion that a case begins with. */
+#define SCRIPT_UNDO "00005a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a"
+
 enum script_trait {
     SCRIPT_PIPELINED = 1 << 0, /* all requests are sent at once, not each after an answer */
     SCRIPT_SLOW = 1 << 1,      /* the client takes 16 KiB a second */
@@ -64,6 +67,8 @@ struct script_case {
     size_t during_after;
     /* Locked with all that is in it, by SCRIPT_LOCK; NULL: nothing. */
     const char *locked;
+    /* What lies in the trash and can be put back here, by SCRIPT_UNDO; NULL: nothing. */
+    const char *deleted;
     /* For what changes the folder: makes it as it has to be before, and says what is wrong with it
      * afterwards (NULL: nothing), where all was acknowledged or where it was not. May be NULL. */
     void (*before)(int root_fd);

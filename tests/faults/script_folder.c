@@ -192,14 +192,14 @@ static void begin_upload(int root_fd, struct span info)
 
 void begin_ietf(int root_fd)
 {
-    begin_upload(root_fd, SPAN("fastfile-upload 2\nmark 000000000000002 " ANOTHER_BOOT "\n"
+    begin_upload(root_fd, SPAN("fastfile-upload 3\nmark 000000000000002 " ANOTHER_BOOT "\n"
                                "protocol ietf\nuser \npath puts/sub/new\n"
                                "length 5\noc-checksum MD5:" HELLO_MD5 "\nend\n"));
 }
 
 void begin_tus(int root_fd)
 {
-    begin_upload(root_fd, SPAN("fastfile-upload 2\nmark 000000000000002 " SCRIPT_BOOT "\n"
+    begin_upload(root_fd, SPAN("fastfile-upload 3\nmark 000000000000002 " SCRIPT_BOOT "\n"
                                "protocol tus\nuser \npath puts/sub/new\n"
                                "length 5\nend\n"));
 }
@@ -207,7 +207,7 @@ void begin_tus(int root_fd)
 /* Whoever completed it may have ended before he had synced it. */
 void end_ietf(int root_fd)
 {
-    begin_upload(root_fd, SPAN("fastfile-upload 2\nmark 000000000000002 " SCRIPT_BOOT "\n"
+    begin_upload(root_fd, SPAN("fastfile-upload 3\nmark 000000000000002 " SCRIPT_BOOT "\n"
                                "protocol ietf\nuser \npath puts/sub/new\n"
                                "length 5\nend\n"));
     script_make_file(root_fd, "puts/sub/new", SPAN("hello"));

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "fault.h"
@@ -218,12 +219,12 @@ void restore_trees(int root_fd)
     make_lists(root_fd);
 }
 
-static const char *trash_below(void)
+static const char *trash_folder(bool below)
 {
     static char path[64];
 
     snprintf(path, sizeof(path), "puts/.Trash-%u", (unsigned)geteuid());
-    return path;
+    return below ? path : SCRIPT_TRASH_FOLDER;
 }
 
 /* Somebody has the folders open. */
@@ -232,13 +233,56 @@ void restore_trash(int root_fd)
     restore_trees(root_fd);
     remove_all(root_fd, SCRIPT_TRASH_FOLDER "/files", true);
     remove_all(root_fd, SCRIPT_TRASH_FOLDER "/info", true);
-    remove_all(root_fd, trash_below(), false);
+    remove_all(root_fd, trash_folder(true), false);
 }
 
 void restore_trashed(int root_fd)
 {
     restore_trash(root_fd);
     script_make_file(root_fd, SCRIPT_TRASH_FOLDER "/files/old", SPAN("old"));
+}
+
+/* As files/trash.c does it; `original` is relative to the top of the trash's file system. */
+static void delete_thing(int root_fd, enum thing thing, bool below, const char *original)
+{
+    char to[PATH_BYTES], text[PATH_BYTES], date[32];
+    const time_t deleted_s = SCRIPT_DELETED_S;
+    struct tm tm;
+    const char *path = things[thing].path, *name = strrchr(path, '/') + 1;
+    const char *trash = trash_folder(below);
+
+    restore_trash(root_fd);
+    if (below) {
+        static const char *const folders[] = {"", "/files", "/info"};
+        for (unsigned i = 0; i < 3; i++) {
+            snprintf(to, sizeof(to), "%s%s", trash, folders[i]);
+            if (mkdirat(root_fd, to, 0700) < 0)
+                script_fatal(to);
+        }
+    }
+    snprintf(to, sizeof(to), "%s/files/%s", trash, name);
+    if (renameat(root_fd, path, root_fd, to) < 0)
+        script_fatal(to);
+    snprintf(to, sizeof(to), "%s/info/%s.trashinfo", trash, name);
+    localtime_r(&deleted_s, &tm);
+    strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &tm);
+    snprintf(text, sizeof(text), "[Trash Info]\nPath=%s\nDeletionDate=%s\n", original, date);
+    script_make_file(root_fd, to, span_of(text, strlen(text)));
+}
+
+void delete_file(int root_fd)
+{
+    delete_thing(root_fd, FILE_, false, "/puts/trees/file");
+}
+
+void delete_tree(int root_fd)
+{
+    delete_thing(root_fd, TREE, false, "/puts/trees/tree");
+}
+
+void delete_file_below(int root_fd)
+{
+    delete_thing(root_fd, FILE_, true, "trees/file");
 }
 
 void script_tree_prepare(int root_fd)
@@ -348,6 +392,24 @@ static const char *check_trash(int root_fd, bool acknowledged, enum thing thing,
                                                                   : "neither here nor in the trash";
 }
 
+/* The way back: as above, and it leaves nothing in the trash. */
+static const char *check_back(int root_fd, bool acknowledged, enum thing thing, const char *trash)
+{
+    char file[PATH_BYTES], info[PATH_BYTES];
+    const char *path = things[thing].path, *name = strrchr(path, '/') + 1;
+
+    snprintf(file, sizeof(file), "%s/files/%s", trash, name);
+    snprintf(info, sizeof(info), "%s/info/%s.trashinfo", trash, name);
+    if (is(root_fd, path, NOTHING))
+        return acknowledged ? "what was acknowledged has not happened"
+                            : check_trash(root_fd, false, thing, trash);
+    if (!is(root_fd, path, thing) || !is(root_fd, file, NOTHING))
+        return "neither here nor in the trash";
+    if (acknowledged && faccessat(root_fd, info, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+        return "the trash says that it has it";
+    return find_change(root_fd, path, path);
+}
+
 static const char *check_trashed(int root_fd, bool acknowledged)
 {
     const char *path = SCRIPT_TRASH_FOLDER "/files/old";
@@ -410,9 +472,13 @@ AFTER(is_tree_deleted, check_delete(root_fd, acknowledged, TREE))
 AFTER(is_file_in_trash, check_trash(root_fd, acknowledged, FILE_, SCRIPT_TRASH_FOLDER))
 AFTER(is_link_in_trash, check_trash(root_fd, acknowledged, LINK, SCRIPT_TRASH_FOLDER))
 AFTER(is_tree_in_trash, check_trash(root_fd, acknowledged, TREE, SCRIPT_TRASH_FOLDER))
-AFTER(is_file_in_trash_below, check_trash(root_fd, acknowledged, FILE_, trash_below()))
-AFTER(is_tree_in_trash_below, check_trash(root_fd, acknowledged, TREE, trash_below()))
+AFTER(is_file_in_trash_below, check_trash(root_fd, acknowledged, FILE_, trash_folder(true)))
+AFTER(is_tree_in_trash_below, check_trash(root_fd, acknowledged, TREE, trash_folder(true)))
 AFTER(is_gone_from_trash, check_trashed(root_fd, acknowledged))
+AFTER(is_file_back, check_back(root_fd, acknowledged, FILE_, SCRIPT_TRASH_FOLDER))
+AFTER(is_tree_back, check_back(root_fd, acknowledged, TREE, SCRIPT_TRASH_FOLDER))
+AFTER(is_file_back_from_below, check_back(root_fd, acknowledged, FILE_, trash_folder(true)))
+AFTER(is_file_still_in_trash, check_trash(root_fd, acknowledged, FILE_, SCRIPT_TRASH_FOLDER))
 
 AFTER(is_file_moved, check_move(root_fd, acknowledged, FILE_, "puts/trees/new", NOTHING, false))
 AFTER(is_file_moved_on_file,

@@ -20,6 +20,13 @@ void restore_trees(int root_fd);
 void restore_trash(int root_fd);
 void restore_trashed(int root_fd);
 
+/* The same, and one of the things lies in the trash, or in the one of a file system below, since
+ * then. */
+enum { SCRIPT_DELETED_S = 1600000000 };
+void delete_file(int root_fd);
+void delete_tree(int root_fd);
+void delete_file_below(int root_fd);
+
 /* after */
 const char *are_trees_same(int root_fd, bool acknowledged);
 const char *is_made(int root_fd, bool acknowledged);
@@ -32,6 +39,10 @@ const char *is_tree_in_trash(int root_fd, bool acknowledged);
 const char *is_file_in_trash_below(int root_fd, bool acknowledged);
 const char *is_tree_in_trash_below(int root_fd, bool acknowledged);
 const char *is_gone_from_trash(int root_fd, bool acknowledged);
+const char *is_file_back(int root_fd, bool acknowledged);
+const char *is_tree_back(int root_fd, bool acknowledged);
+const char *is_file_back_from_below(int root_fd, bool acknowledged);
+const char *is_file_still_in_trash(int root_fd, bool acknowledged);
 const char *is_file_moved(int root_fd, bool acknowledged);
 const char *is_file_moved_on_file(int root_fd, bool acknowledged);
 const char *is_file_moved_on_folder(int root_fd, bool acknowledged);

@@ -18,11 +18,16 @@ static void check(const struct request *request, bool is_tls)
     assert(r == 0 || r == -400 || r == -414 || r == -502);
     if (r < 0)
         return;
+    for (size_t i = 0; i < request->destination.len; i++)
+        assert((unsigned char)request->destination.data[i] >= ' ' &&
+               request->destination.data[i] != 0x7f);
     assert(path.data == out && path.len < LIMIT_PATH_BYTES && strlen(out) == path.len);
     buf_init_fixed(&b, encoded, sizeof(encoded));
     buf_append_char(&b, '/');
     uri_encode_path(&b, path);
     assert(!buf_failed(&b));
+    for (size_t i = 0; i < b.len; i++)
+        assert(b.data[i] > ' ' && b.data[i] < 0x7f);
     struct request plain = *request;
     plain.destination = buf_span(&b);
     if (span_starts_with(plain.destination, SPAN("//")))

@@ -224,6 +224,7 @@ static void text_is_escaped_for_json(void **state)
         {"a/b", "a/b"},
         {"\"\\", "\\\"\\\\"},
         {"\n\x1f\x7f", "\\u000a\\u001f\\u007f"},
+        {"\xc2\x80\xc2\x9b\xc2\x9f\xc2\xa0", "\\u0080\\u009b\\u009f\xc2\xa0"},
         {"</script>&", "\\u003c/script\\u003e\\u0026"},
         {"\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80", "\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80"},
         {"\xed\x9f\xbf\xee\x80\x80\xf4\x8f\xbf\xbf", "\xed\x9f\xbf\xee\x80\x80\xf4\x8f\xbf\xbf"},

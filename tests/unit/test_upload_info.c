@@ -11,14 +11,14 @@
 #include "files/upload_info.h"
 
 #define BOOT "01234567-89ab-cdef-0123-456789abcdef"
-#define FIRST "fastfile-upload 2\nmark 000000000000042 " BOOT "\n"
+#define FIRST "fastfile-upload 3\nmark 000000000000042 " BOOT "\n"
 #define LEAST FIRST "protocol ietf\nuser \npath x\nend\n"
 
 static const struct upload_info full = {
     .mark = {UPLOAD_LENGTH_MAX, BOOT},
     .protocol = UPLOAD_TUS,
     .user = SPAN("alice"),
-    .path = SPAN("a folder/na\xc3\xafve.txt"),
+    .path = SPAN("a folder/na\xc3\xafve\n100%\x7f\x1b.txt\nend"),
     .has_length = true,
     .length = UPLOAD_LENGTH_MAX,
     .has_mtime = true,
@@ -129,15 +129,15 @@ static void what_is_not_ours(void **state)
         "",
         LEAST "x",
         LEAST "\n",
-        "fastfile-upload 2\nmark 42 " BOOT "\nprotocol ietf\nuser \npath x\nend\n",
-        "fastfile-upload 2\nmark 0000000000000042 " BOOT "\nprotocol ietf\nuser \npath x\nend\n",
-        "fastfile-upload 2\nmark 00000000000004x " BOOT "\nprotocol ietf\nuser \npath x\nend\n",
-        "fastfile-upload 2\nmark 000000000000042-" BOOT "\nprotocol ietf\nuser \npath x\nend\n",
-        "fastfile-upload 2\nmark 000000000000042 A" BOOT "\nprotocol ietf\nuser \npath x\nend\n",
-        "fastfile-upload 2\nmark 000000000000042 A1234567-89ab-cdef-0123-456789abcdef\nprotocol "
+        "fastfile-upload 3\nmark 42 " BOOT "\nprotocol ietf\nuser \npath x\nend\n",
+        "fastfile-upload 3\nmark 0000000000000042 " BOOT "\nprotocol ietf\nuser \npath x\nend\n",
+        "fastfile-upload 3\nmark 00000000000004x " BOOT "\nprotocol ietf\nuser \npath x\nend\n",
+        "fastfile-upload 3\nmark 000000000000042-" BOOT "\nprotocol ietf\nuser \npath x\nend\n",
+        "fastfile-upload 3\nmark 000000000000042 A" BOOT "\nprotocol ietf\nuser \npath x\nend\n",
+        "fastfile-upload 3\nmark 000000000000042 A1234567-89ab-cdef-0123-456789abcdef\nprotocol "
         "ietf\nuser \npath x\nend\n",
-        "fastfile-upload 2\nprotocol ietf\nuser \npath x\nend\n",
-        "fastfile-upload 1\r\nprotocol ietf\nuser \npath x\nend\n",
+        "fastfile-upload 3\nprotocol ietf\nuser \npath x\nend\n",
+        "fastfile-upload 3\r\nprotocol ietf\nuser \npath x\nend\n",
         FIRST "protocol http\nuser \npath x\nend\n",
         FIRST "user \nprotocol ietf\npath x\nend\n",
         FIRST "protocol ietf\nuser\npath x\nend\n",
@@ -151,6 +151,16 @@ static void what_is_not_ours(void **state)
         FIRST "protocol ietf\nuser \npath x/..\nend\n",
         FIRST "protocol ietf\nuser \npath x\x7f\nend\n",
         FIRST "protocol ietf\nuser \npath x\ty\nend\n",
+        FIRST "protocol ietf\nuser \npath a b\nend\n",
+        FIRST "protocol ietf\nuser \npath \xc3\xa4\nend\n",
+        FIRST "protocol ietf\nuser \npath %61\nend\n", /* one way to write it */
+        FIRST "protocol ietf\nuser \npath %c3\nend\n",
+        FIRST "protocol ietf\nuser \npath a%2Fb\nend\n",
+        FIRST "protocol ietf\nuser \npath a%00b\nend\n",
+        FIRST "protocol ietf\nuser \npath a%0\nend\n",
+        FIRST "protocol ietf\nuser \npath a%\nend\n",
+        FIRST "protocol ietf\nuser \npath a%G0\nend\n",
+        FIRST "protocol ietf\nuser \npath %2E%2E/x\nend\n",
         FIRST "protocol ietf\nuser \npath .fastfile/uploads/x\nend\n",
         FIRST "protocol ietf\nuser \npath a/.fastfile-x\nend\n",
         FIRST "protocol ietf\nuser \npath x\nlength \nend\n",
