@@ -1,5 +1,6 @@
 #include "ui/listing_html.h"
 
+#include "base/cleanup.h"
 #include "http/uri.h"
 #include "ui/asset.h"
 #include "ui/icon.h"
@@ -10,6 +11,8 @@ enum {
     /* So many of the last folders of a path are shown, so that a path of a thousand one-letter
      * folders does not make a page of megabytes. */
     CRUMBS_MAX = 8,
+    /* The longest path there can be, each byte of it escaped, and what is around it. */
+    SHELL_HEAD_MAX = 64 * 1024,
 };
 
 struct span listing_sort_name(enum folder_sort sort)
@@ -161,18 +164,27 @@ static void append_body(struct buf *out, const char *begin, const struct listing
     buf_append_str(out, o->has_trash ? " data-trash>\n" : ">\n");
 }
 
+/* The scripts ask for the listing. It comes while they are still being read, if its address is written
+ * as they write it: as uri_encode_path() does. */
+static void append_preload(struct buf *out, struct span path)
+{
+    buf_append_str(out, "<link rel=\"preload\" as=\"fetch\" crossorigin href=\"/");
+    uri_encode_path(out, path);
+    buf_append_str(out, path.len > 0 ? "/?format=json\">\n" : "?format=json\">\n");
+}
+
 void listing_html_shell(struct buf *out, const struct listing_page *page)
 {
     struct listing_page plain = *page;
-    char memory[256];
-    struct buf refresh;
+    _cleanup_(buf_finish) struct buf head;
 
     plain.plain = true;
-    buf_init_fixed(&refresh, memory, sizeof(memory));
-    buf_append_str(&refresh, "<noscript><meta http-equiv=\"refresh\" content=\"0; url=");
-    append_kept_query(&refresh, &plain);
-    buf_append_str(&refresh, "\"></noscript>\n");
-    page_begin_app(out, title_of(page->path), buf_span(&refresh));
+    buf_init_growing(&head, SHELL_HEAD_MAX);
+    append_preload(&head, page->path);
+    buf_append_str(&head, "<noscript><meta http-equiv=\"refresh\" content=\"0; url=");
+    append_kept_query(&head, &plain);
+    buf_append_str(&head, "\"></noscript>\n");
+    page_begin_app(out, title_of(page->path), buf_span(&head));
     append_body(out, "<body class=\"app\"", page->options);
     page_end(out);
 }

@@ -1,7 +1,9 @@
-"""Chromium, driven by tests/browser/browser.test.js: each of its tests is one here.
+"""Chromium, driven by tests/browser/*.test.js: each test of theirs is one here.
 
 SCREENSHOTS=FOLDER keeps the pictures that it takes.
 """
+import functools
+import glob
 import hashlib
 import os
 import re
@@ -12,7 +14,7 @@ import pytest
 from server import PROJECT, SLOW
 
 FOLDER = os.path.join(PROJECT, "tests", "browser")
-SCRIPT = os.path.join(FOLDER, "browser.test.js")
+SCRIPTS = sorted(glob.glob(os.path.join(FOLDER, "*.test.js")))
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 NODE = shutil.which("node")
 LIBRARY = os.path.join(FOLDER, "node_modules", "playwright-core")
@@ -29,10 +31,13 @@ def missing():
 pytestmark = pytest.mark.skipif(bool(missing()), reason=f"the browser ({missing()})")
 
 
-def names():
-    """Of the script's tests, as they are reported."""
-    done = subprocess.run([NODE, SCRIPT], env={**os.environ, "FASTFILE_LIST": "1"}, capture_output=True, text=True, timeout=60, check=True)
-    return done.stdout.splitlines()
+def scenarios():
+    """(file, name of the test) of all."""
+    found = []
+    for script in SCRIPTS:
+        done = subprocess.run([NODE, script], env={**os.environ, "FASTFILE_LIST": "1"}, capture_output=True, text=True, timeout=60, check=True)
+        found += [pytest.param(script, name, id=f"{os.path.basename(script)[:-8]}: {name}") for name in done.stdout.splitlines()]
+    return found
 
 
 def make_files(server):
@@ -50,23 +55,44 @@ def make_files(server):
     server.write("Long names/" + "a very long name with blanks " * 8 + ".txt", "x")
     server.write("Long names/" + "withoutblanks" * 18 + ".txt", "x")
     server.mkdir("Empty")
+    make_files_to_walk(server)
     return hashlib.sha256(song).hexdigest()
 
 
+def make_files_to_walk(server):
+    server.mkdir("Many")
+    for number in range(1, 1201):
+        with open(server.path(f"Many/file {number}.txt"), "w"):
+            pass
+    names = ['"quoted" \'name\'.txt', "<img src=x>.html", "a&lt;b.txt", "family 👨‍👩‍👧.png", "שלום.txt", "مرحبا بالعالم.pdf", "100% #1?.txt", "z" * 255,
+             "turned \u202egpj.exe", b"not \xff\xfe text.txt"]
+    for name in names:
+        server.write(b"Odd/" + os.fsencode(name), "x")
+    server.write("Closed/secret.txt", "x")
+    os.chmod(server.path("Closed"), 0)
+    for number in range(1, 8):
+        server.mkdir("/".join(["Deep"] + [f"a folder of level {level}" for level in range(1, number + 1)]))
+
+
 @pytest.fixture(scope="module")
-def results(module_server, tmp_path_factory):
-    """Runs the script once; {name: (whether it is well, what was said)}."""
+def run_script(module_server, tmp_path_factory):
+    """run_script(path) runs one of them, if that has not been done; {name: (whether it is well, what was said)}."""
     screenshots = os.environ.get("SCREENSHOTS") or str(tmp_path_factory.mktemp("screenshots"))
     os.makedirs(screenshots, exist_ok=True)
     environment = {**os.environ, "URL": module_server.origin, "CHROMIUM": CHROMIUM, "SCREENSHOTS": screenshots, "SLOW": str(SLOW),
                    "SHA256": make_files(module_server)}
-    done = subprocess.run([NODE, "--test-reporter=tap", SCRIPT], env=environment, capture_output=True, text=True, timeout=100 * SLOW, check=False)
-    found = re.findall(r"^(ok|not ok) \d+ - (.*?)\n((?: .*\n)*)", done.stdout, re.M)
-    assert found, done.stdout + done.stderr
-    return {name: (word == "ok", said) for word, name, said in found}
+
+    @functools.cache
+    def run(script):
+        done = subprocess.run([NODE, "--test-reporter=tap", script], env=environment, capture_output=True, text=True, timeout=150 * SLOW, check=False)
+        found = re.findall(r"^(ok|not ok) \d+ - (.*?)\n((?: .*\n)*)", done.stdout, re.M)
+        assert found, done.stdout + done.stderr
+        return {name: (word == "ok", said) for word, name, said in found}
+
+    return run
 
 
-@pytest.mark.parametrize("name", names() if not missing() else ["not run"])
-def test_browser(server, results, name):
-    well, said = results[name]
+@pytest.mark.parametrize("script, name", scenarios() if not missing() else [("", "not run")])
+def test_browser(server, run_script, script, name):
+    well, said = run_script(script)[name]
     assert well, said

@@ -260,6 +260,7 @@ static void the_page_that_scripts_fill(void **state)
     (void)state;
 
     listing_html_shell(fresh(), &page);
+    assert_has("<link rel=\"preload\" as=\"fetch\" crossorigin href=\"/a%3Cb/?format=json\">");
     assert_has("<title>a&lt;b</title>");
     assert_has("<body class=\"app\" data-user=\"bob\" data-writable data-session data-trash>");
     assert_has(

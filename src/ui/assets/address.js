@@ -1,0 +1,57 @@
+// The address bar: which folder is open, in which order, and the way back. The history keeps where one was in a folder.
+import { canonical } from "./paths.js";
+
+const KEYS = ["name", "size", "time"];
+
+function sortOf(query) {
+  const given = new URLSearchParams(query);
+  const key = KEYS.includes(given.get("sort")) ? given.get("sort") : "name";
+  return { key, descending: given.get("order") === "desc" };
+}
+
+// As the plain listing has it; nothing for the usual order.
+function queryOf({ key, descending }) {
+  return key === "name" && !descending ? "" : `?sort=${key}&order=${descending ? "desc" : "asc"}`;
+}
+
+export class Address {
+  #app;
+
+  constructor(app) {
+    this.#app = app;
+    history.scrollRestoration = "manual";
+    addEventListener("popstate", (event) => this.#show(event.state ?? {}));
+    addEventListener("scrollend", () => this.#keep());
+    addEventListener("pagehide", () => this.#keep());
+    app.folder.addEventListener("sort", () => history.replaceState(history.state, "", location.pathname + queryOf(app.folder.sort)));
+  }
+
+  // Shows what the page was opened with. The focus stays where the browser puts it.
+  start() {
+    return this.#show({ ...history.state, isFirst: true });
+  }
+
+  // Opens another folder. The order stays as it is.
+  open(href, { cursor } = {}) {
+    this.#keep();
+    history.pushState({ cursor }, "", href + queryOf(this.#app.folder.sort));
+    return this.#show({ cursor });
+  }
+
+  async #show({ scroll, cursor, isFirst = false }) {
+    const { folder, view } = this.#app;
+    const href = canonical(location.href);
+    await folder.open(href, { sort: sortOf(location.search) });
+    if (folder.state !== "ready" || folder.href !== href) return;
+    const isFound = cursor !== undefined && folder.setCursorTo(cursor);
+    view.scrollTo(scroll ?? 0);
+    if (isFirst) return;
+    if (scroll === undefined && isFound) view.focus();
+    else view.focusWithoutScrolling();
+  }
+
+  #keep() {
+    const { folder } = this.#app;
+    if (folder.state === "ready") history.replaceState({ scroll: scrollY, cursor: folder.isFresh ? undefined : folder.current?.href }, "");
+  }
+}

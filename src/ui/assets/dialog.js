@@ -1,0 +1,185 @@
+// Dialogs, menus and notices. A dialog is a promise of what was chosen; null and false mean that nothing is to be done. The focus
+// goes back to where it was.
+import { element } from "./dom.js";
+import { icon } from "./icons.js";
+
+// --- dialogs ---
+
+const button = (label, attributes) => element("button", { type: "button", ...attributes }, label);
+
+// A dialog with anything in it: `content` are nodes, `buttons` are [{value, label, isMain, isDanger}] of which the main one is also
+// Enter; `value()` makes the result of the main button. Resolves with a button's value, or null when it was closed.
+export function dialog({ title, content = [], buttons, className = "", value }) {
+  return new Promise((resolve) => {
+    const before = document.activeElement;
+    let result = null;
+    const form = element("form", { method: "dialog", novalidate: true }, element("h2", { id: "dialog-title" }, title), ...content);
+    const node = element("dialog", { class: `dialog ${className}`, "aria-labelledby": "dialog-title" }, form);
+    const finish = (chosen) => {
+      result = chosen;
+      node.close();
+    };
+    const main = buttons.find((one) => one.isMain);
+    const row = element("div", { class: "buttons" });
+    for (const one of buttons) {
+      const look = `${one.isMain ? "main" : ""} ${one.isDanger ? "danger" : ""}`.trim();
+      row.append(one === main ? element("button", { class: look }, one.label) : button(one.label, { class: look, onclick: () => finish(one.value) }));
+    }
+    form.append(row);
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      const chosen = value ? value() : main?.value;
+      if (chosen !== undefined) finish(chosen);
+    });
+    node.addEventListener("click", (event) => event.target === node && node.close()); // beside it
+    node.addEventListener("keydown", (event) => event.stopPropagation()); // no key of the page behind it
+    node.addEventListener("close", () => {
+      node.remove();
+      before?.focus?.({ preventScroll: true });
+      resolve(result);
+    });
+    document.body.append(node);
+    node.showModal();
+  });
+}
+
+// Whether to do what `ok` says.
+export async function confirm({ title, text, ok = "OK", isDanger = false }) {
+  const done = await dialog({
+    title,
+    content: [element("p", { dir: "auto" }, text)],
+    buttons: [{ label: "Cancel", value: null }, { label: ok, value: true, isMain: true, isDanger }],
+  });
+  return done === true;
+}
+
+// A line of text, or null. check(value) says what is wrong with it, or "". `select`: how many characters are selected first.
+export async function ask({ title, text, label, value = "", ok = "OK", check = () => "", select = value.length }) {
+  const input = element("input", { id: "dialog-input", type: "text", autocomplete: "off", autocapitalize: "off", spellcheck: "false", dir: "auto", autofocus: true });
+  const error = element("p", { class: "error", id: "dialog-error", role: "alert" });
+  input.value = value;
+  input.setAttribute("aria-describedby", "dialog-error");
+  const show = (message) => {
+    error.textContent = message;
+    input.setAttribute("aria-invalid", message !== "");
+    return message === "";
+  };
+  input.addEventListener("input", () => show(input.value === "" ? "" : check(input.value)));
+  queueMicrotask(() => input.setSelectionRange(0, select));
+  return dialog({
+    title,
+    content: [text && element("p", { dir: "auto" }, text), element("label", { for: "dialog-input" }, label), input, error].filter(Boolean),
+    buttons: [{ label: "Cancel", value: null }, { label: ok, isMain: true }],
+    value: () => (show(check(input.value)) ? input.value : (input.focus(), undefined)),
+  });
+}
+
+// One of several: {value, all} or null. `all` is the text of a check box, left out where there is only one to decide about.
+export async function choose({ title, text, choices, all }) {
+  const box = all && element("input", { type: "checkbox" });
+  const chosen = await dialog({
+    title,
+    className: "choose",
+    content: [text && element("p", { dir: "auto" }, text), box && element("label", { class: "check" }, box, all)].filter(Boolean),
+    buttons: [{ label: "Cancel", value: null }, ...choices.map((one, at) => ({ ...one, isMain: at === choices.length - 1 }))],
+  });
+  return chosen === null ? null : { value: chosen, all: box?.checked ?? false };
+}
+
+// --- notices ---
+
+let notices = null;
+let announcer = null;
+
+function regions() {
+  if (notices) return;
+  notices = element("div", { class: "notices" });
+  announcer = element("div", { class: "unseen", role: "status", "aria-live": "polite" });
+  document.body.append(notices, announcer);
+}
+
+// Tells screen readers what has happened; nobody sees it.
+export function announce(text) {
+  regions();
+  announcer.textContent = announcer.textContent === text ? text + "\u00a0" : text; // the same twice is said twice
+}
+
+// A notice for some seconds, with one thing that can be done about it: {close()}.
+export function notify(text, { action, label, isError = false, seconds = action || isError ? 10 : 5 } = {}) {
+  regions();
+  let timer = 0;
+  const close = () => {
+    clearTimeout(timer);
+    node.remove();
+  };
+  const act = action && button(label, { class: "act", onclick: () => (close(), action()) });
+  const node = element("div", { class: isError ? "notice error" : "notice", role: isError ? "alert" : "status" },
+    element("span", { dir: "auto" }, text), act, element("button", { type: "button", class: "close", "aria-label": "Dismiss", onclick: close }, icon("close")));
+  const wait = () => (timer = setTimeout(close, seconds * 1000));
+  // Who is about to use it has the time for that.
+  for (const type of ["pointerenter", "focusin"]) node.addEventListener(type, () => clearTimeout(timer));
+  for (const type of ["pointerleave", "focusout"]) node.addEventListener(type, () => (clearTimeout(timer), wait()));
+  notices.append(node);
+  wait();
+  return { close };
+}
+
+// --- menus ---
+
+const EDGE_PX = 8;
+
+// Where something of a length goes: after a point, before it where there is no room, or as far as there is any.
+function fit(at, length, room) {
+  const position = at + length + EDGE_PX <= room ? at : at - length;
+  return `${Math.max(EDGE_PX, Math.min(position, room - length - EDGE_PX))}px`;
+}
+
+// Beside a point, wholly in view. (On a phone the style makes a sheet of it.)
+function place(node, x, y) {
+  node.style.left = fit(x, node.offsetWidth, innerWidth);
+  node.style.top = fit(y, node.offsetHeight, innerHeight);
+}
+
+function keyInMenu(event, node) {
+  const items = [...node.querySelectorAll("button:not(:disabled)")];
+  const at = items.indexOf(document.activeElement);
+  const moves = { ArrowDown: at + 1, ArrowUp: at < 0 ? -1 : at - 1, Home: 0, End: -1 };
+  event.stopPropagation();
+  if (event.key === "Tab") node.hidePopover();
+  let next = moves[event.key];
+  if (next === undefined && event.key.length === 1) {
+    const after = [...items.slice(at + 1), ...items.slice(0, at + 1)];
+    next = items.indexOf(after.find((one) => one.textContent.toLowerCase().startsWith(event.key.toLowerCase())));
+    if (next < 0) return;
+  }
+  if (next === undefined) return;
+  event.preventDefault();
+  items.at(next % items.length)?.focus();
+}
+
+// items: [{label, icon, key, run, disabled, isDanger} or null for a line between]. `keys` are shown only.
+export function menu(items, x, y) {
+  const before = document.activeElement;
+  const node = element("div", { class: "menu", role: "menu", popover: "auto" });
+  for (const item of items) {
+    if (item === null) {
+      node.append(element("hr"));
+      continue;
+    }
+    node.append(element("button", {
+      type: "button", role: "menuitem", tabindex: -1, disabled: item.disabled, class: item.isDanger && "danger",
+      onclick: () => (node.hidePopover(), item.run()),
+    }, icon(item.icon ?? ""), element("span", {}, item.label), item.key && element("kbd", {}, item.key)));
+  }
+  node.addEventListener("keydown", (event) => keyInMenu(event, node));
+  node.addEventListener("contextmenu", (event) => event.preventDefault());
+  node.addEventListener("toggle", (event) => {
+    if (event.newState !== "closed") return;
+    if (node.contains(document.activeElement) || document.activeElement === document.body) before?.focus?.({ preventScroll: true });
+    node.remove();
+  });
+  document.querySelector("main").append(node); // a landmark, for screen readers
+  node.showPopover();
+  place(node, x, y);
+  node.querySelector("button:not(:disabled)")?.focus();
+}
