@@ -81,13 +81,20 @@ static int ask_for_credential(struct task *t, struct exchange *x)
     return exchange_error(t, x, 401, SPAN("Log in to see this."));
 }
 
-static int ask_to_wait(struct task *t, struct exchange *x, int status, uint32_t seconds)
+/* The status and when to come back. */
+static void begin_wait(struct exchange *x, int status)
 {
+    uint32_t seconds = x->conn->approval.retry_after_s;
     char text[16];
     int length = snprintf(text, sizeof(text), "%u", seconds ? seconds : 1);
 
     exchange_status(x, status);
     exchange_field(x, SPAN("Retry-After"), span_of(text, (size_t)length));
+}
+
+static int ask_to_wait(struct task *t, struct exchange *x, int status)
+{
+    begin_wait(x, status);
     return exchange_error(t, x, status,
                           status == 429 ? SPAN("Too many wrong passwords. Try again in a moment.")
                                         : SPAN("Too busy at the moment. Try again soon."));
@@ -111,13 +118,11 @@ static enum conn_after hand_over(struct task *t, struct exchange *x,
 
 static int answer_verdict(struct task *t, struct exchange *x)
 {
-    const struct approval *approval = &x->conn->approval;
-
-    switch (approval->verdict) {
+    switch (x->conn->approval.verdict) {
     case APPROVAL_THROTTLED:
-        return ask_to_wait(t, x, 429, approval->retry_after_s);
+        return ask_to_wait(t, x, 429);
     case APPROVAL_BUSY:
-        return ask_to_wait(t, x, 503, approval->retry_after_s);
+        return ask_to_wait(t, x, 503);
     default:
         return ask_for_credential(t, x);
     }
@@ -176,10 +181,12 @@ static enum conn_after answer_login(struct task *t, struct exchange *x,
         r = welcome(t, x, form);
         break;
     case APPROVAL_THROTTLED:
+        begin_wait(x, 429);
         r = login_page_respond(t, x, 429, form->next, form->user,
                                SPAN("Too many wrong passwords. Wait a moment, then try again."));
         break;
     case APPROVAL_BUSY:
+        begin_wait(x, 503);
         r = login_page_respond(t, x, 503, form->next, form->user,
                                SPAN("The server is busy. Try again in a moment."));
         break;

@@ -31,7 +31,7 @@ export const looks = Object.entries({
 export const phone = looks[2][1];
 
 // A browser profile of the test's own. Whatever is wrong on any of its pages fails the test, except a console message or an error of
-// the network that matches `expected`.
+// the network that matches `expected`. (The browser's viewer of PDFs makes requests too, to the browser itself.)
 export function scenario(name, run, { expected = /^$/, ...options } = {}) {
   if (LIST) return console.log(name);
   test(name, { timeout: 60_000 * SLOW }, async () => {
@@ -39,7 +39,7 @@ export function scenario(name, run, { expected = /^$/, ...options } = {}) {
     const wrong = [];
     context.setDefaultTimeout(10_000 * SLOW);
     context.on("request", (request) => {
-      if (!request.url().startsWith(origin + "/")) wrong.push(`request to ${request.url()}`);
+      if (!request.url().startsWith(origin + "/") && !/^chrome(-extension)?:/.test(request.url())) wrong.push(`request to ${request.url()}`);
     });
     context.on("requestfailed", (request) => {
       const { errorText } = request.failure();

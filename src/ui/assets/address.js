@@ -20,7 +20,7 @@ export class Address {
   constructor(app) {
     this.#app = app;
     history.scrollRestoration = "manual";
-    addEventListener("popstate", (event) => this.#show(event.state ?? {}));
+    addEventListener("popstate", (event) => this.#isShown() || this.#show(event.state ?? {}));
     addEventListener("scrollend", () => this.#keep());
     addEventListener("pagehide", () => this.#keep());
     app.folder.addEventListener("sort", () => history.replaceState(history.state, "", location.pathname + queryOf(app.folder.sort)));
@@ -38,6 +38,12 @@ export class Address {
     return this.#show({ cursor });
   }
 
+  // A step that stays within the folder: in or out of a preview.
+  #isShown() {
+    const { href, state, sort } = this.#app.folder;
+    return state === "ready" && href === canonical(location.href) && queryOf(sort) === queryOf(sortOf(location.search));
+  }
+
   async #show({ scroll, cursor, isFirst = false }) {
     const { folder, view } = this.#app;
     const href = canonical(location.href);
@@ -52,6 +58,6 @@ export class Address {
 
   #keep() {
     const { folder } = this.#app;
-    if (folder.state === "ready") history.replaceState({ scroll: scrollY, cursor: folder.isFresh ? undefined : folder.current?.href }, "");
+    if (folder.state === "ready") history.replaceState({ ...history.state, scroll: scrollY, cursor: folder.isFresh ? undefined : folder.current?.href }, "");
   }
 }

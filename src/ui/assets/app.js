@@ -1,16 +1,22 @@
 // The file manager: makes its parts and puts them together. What can be done is added by parts, in their `install(app)`.
+import * as account from "./account.js";
 import { Actions } from "./actions.js";
 import { Address } from "./address.js";
 import * as core from "./core.js";
 import { Folder } from "./folder.js";
 import { Frame } from "./frame.js";
 import { Keys } from "./keys.js";
+import * as login from "./login.js";
 import { Pointer } from "./pointer.js";
+import * as preview from "./preview.js";
 import { View } from "./view.js";
 
 // In the order in which their actions are offered: an import and a line for each.
 const parts = [
+  login,
   core,
+  preview,
+  account,
 ];
 
 const { dataset } = document.body;

@@ -11,7 +11,7 @@ const MOVES = [
   [["Enter"], "Open"],
   [["Shift+ArrowDown"], "Select from here to there"],
   [["Control+ArrowDown"], "Go on without selecting"],
-  [[" "], "Select it, or not"],
+  [["Control+ "], "Select it, or not"],
 ];
 
 function showHelp(app) {

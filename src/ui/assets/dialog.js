@@ -5,16 +5,21 @@ import { icon } from "./icons.js";
 
 // --- dialogs ---
 
+let dialogs = 0; // there may be one above another
+
 const button = (label, attributes) => element("button", { type: "button", ...attributes }, label);
 
 // A dialog with anything in it: `content` are nodes, `buttons` are [{value, label, isMain, isDanger}] of which the main one is also
-// Enter; `value()` makes the result of the main button. Resolves with a button's value, or null when it was closed.
+// Enter; `value()` makes the result of the main button, or a promise of it, and undefined where the dialog stays. Resolves with a
+// button's value, or null when it was closed.
 export function dialog({ title, content = [], buttons, className = "", value }) {
   return new Promise((resolve) => {
     const before = document.activeElement;
     let result = null;
-    const form = element("form", { method: "dialog", novalidate: true }, element("h2", { id: "dialog-title" }, title), ...content);
-    const node = element("dialog", { class: `dialog ${className}`, "aria-labelledby": "dialog-title" }, form);
+    let isBusy = false;
+    const id = `dialog-title-${++dialogs}`;
+    const form = element("form", { method: "dialog", novalidate: true }, element("h2", { id }, title), ...content);
+    const node = element("dialog", { class: `dialog ${className}`, "aria-labelledby": id }, form);
     const finish = (chosen) => {
       result = chosen;
       node.close();
@@ -26,9 +31,12 @@ export function dialog({ title, content = [], buttons, className = "", value }) 
       row.append(one === main ? element("button", { class: look }, one.label) : button(one.label, { class: look, onclick: () => finish(one.value) }));
     }
     form.append(row);
-    form.addEventListener("submit", (event) => {
+    form.addEventListener("submit", async (event) => {
       event.preventDefault();
-      const chosen = value ? value() : main?.value;
+      if (isBusy) return;
+      isBusy = true;
+      const chosen = value ? await value() : main?.value;
+      isBusy = false;
       if (chosen !== undefined) finish(chosen);
     });
     node.addEventListener("click", (event) => event.target === node && node.close()); // beside it

@@ -12,7 +12,8 @@ export class Keys {
   constructor(app) {
     this.#app = app;
     document.addEventListener("keydown", (event) => {
-      if (!event.defaultPrevented && !isWriting(event.target) && this.#handle(event)) event.preventDefault();
+      if (event.defaultPrevented || isWriting(event.target) || document.querySelector(":modal")) return;
+      if (this.#handle(event)) event.preventDefault();
     });
   }
 
