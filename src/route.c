@@ -123,6 +123,12 @@ static int get(struct task *t, struct exchange *x, const struct visit *v)
     return r;
 }
 
+/* Changes nothing: an archive of what is named in the body. */
+static int post(struct task *t, struct exchange *x, const struct visit *v)
+{
+    return archive_is_wanted(&x->request) ? get(t, x, v) : refuse_method(t, x, v);
+}
+
 /* --- PUT and other uploads --- */
 
 static struct upload_request upload_request(struct exchange *x, const struct visit *v)
@@ -283,6 +289,7 @@ struct route {
 static const struct route routes[] = {
     {METHOD_GET, .handle = get},
     {METHOD_HEAD, .handle = get},
+    {METHOD_POST, .handle = post},
     {METHOD_OPTIONS, .handle = options},
     {METHOD_PROPFIND, .is_dav = true, .handle = propfind},
     {METHOD_PUT, .is_change = true, .is_dav = true, .handle = put},

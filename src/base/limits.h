@@ -175,6 +175,10 @@ enum {
     LIMIT_FAILURES = 100,
     /* What a zip archive's central directory is made from: a million entries at 64 bytes each. */
     LIMIT_ARCHIVE_DIRECTORY_BYTES = 64 * 1024 * 1024,
+    /* The names of a selection, and the body that they come in where a request's head has no room:
+     * more than anybody selects who does not take the whole folder. They are sorted in one go. */
+    LIMIT_ARCHIVE_NAMES = 16 * 1024,
+    LIMIT_ARCHIVE_BODY_BYTES = 1024 * 1024,
     /* What could not be put into an archive, as a text at its end. More is only counted. */
     LIMIT_ARCHIVE_NOTES_BYTES = 64 * 1024,
 };

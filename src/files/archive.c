@@ -5,8 +5,9 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "base/arena.h"
 #include "base/cleanup.h"
+#include "files/archive_names.h"
+#include "files/body.h"
 #include "files/crc32.h"
 #include "files/send.h"
 #include "files/tar.h"
@@ -15,7 +16,6 @@
 #include "http/uri.h"
 
 enum {
-    NAMES_MAX = LIMIT_HEAD_BYTES / sizeof("&name="), /* what a request's head has room for */
     HEAD_BYTES = ARCHIVE_PATH_BYTES + TAR_HEAD_BYTES,
     /* Of the central directory at once. */
     PIECE_BYTES = 12 * 1024,
@@ -31,9 +31,7 @@ struct archive {
     const struct root *root;
     struct span folder; /* its path, below the root */
     bool zip;
-    struct span *names; /* of a selection */
-    size_t name_count;
-    struct arena name_bytes;
+    struct archive_names names; /* of a selection */
     struct zip_directory directory;
     struct buf notes;
     size_t notes_left; /* for which there was no room */
@@ -50,8 +48,7 @@ static void archive_destroy(struct archive **a)
         return;
     buf_finish(&(*a)->notes);
     zip_directory_finish(&(*a)->directory);
-    arena_finish(&(*a)->name_bytes);
-    free((*a)->names);
+    archive_names_finish(&(*a)->names);
     free(*a);
 }
 
@@ -64,7 +61,7 @@ static struct archive *archive_create(struct exchange *x, const struct root *roo
     a->x = x;
     a->root = root;
     a->folder = path;
-    arena_init(&a->name_bytes, NULL, 0, (size_t)4 * LIMIT_HEAD_BYTES);
+    archive_names_init(&a->names);
     zip_directory_init(&a->directory, LIMIT_ARCHIVE_DIRECTORY_BYTES);
     buf_init_growing(&a->notes, LIMIT_ARCHIVE_NOTES_BYTES);
     return a;
@@ -330,7 +327,7 @@ static int write_archive(struct task *t, struct archive *a, const struct file *f
 {
     struct walk_step step;
 
-    struct walk *walk = walk_create(a->root, folder, a->names, a->name_count);
+    struct walk *walk = walk_create(a->root, folder, a->names.list, a->names.count);
     if (!walk)
         return -ENOMEM;
     int r;
@@ -362,53 +359,38 @@ static int read_kind(struct archive *a)
     return a->zip || span_equal(kind, SPAN("tar")) ? 0 : 400;
 }
 
-/* As uri_decode_path() has it for a segment. Returns 0 or a status. */
-static int check_name(struct span name)
+static struct span without_line_end(struct span s)
 {
-    if (name.len == 0 || span_find(name, '/') < name.len || span_equal(name, SPAN(".")) ||
-        span_equal(name, SPAN("..")))
-        return 400;
-    return root_path_reserved(name) ? 404 : 0;
+    while (s.len > 0 && (s.data[s.len - 1] == '\r' || s.data[s.len - 1] == '\n'))
+        s.len--;
+    return s;
 }
 
-static bool is_selected(const struct archive *a, struct span name)
+/* Reads the names of the query, and of a POST's body, which has them in the same form; what a
+ * browser sends as plain text ends with a line. Returns 0, a status, or -errno as body_read(). */
+static int read_names(struct task *t, struct archive *a)
 {
-    for (size_t i = 0; i < a->name_count; i++)
-        if (span_equal(a->names[i], name))
-            return true;
-    return false;
-}
+    struct buf body;
+    int r = archive_names_read(&a->names, a->x->request.query);
 
-/* Returns 0, a status, or -errno. */
-static int read_names(struct archive *a)
-{
-    char memory[ARCHIVE_NAME_BYTES];
-    struct span rest = a->x->request.query, name;
-    int r;
-
-    while ((r = uri_query_next(&rest, SPAN("name"), memory, sizeof(memory), &name)) > 0) {
-        int status = check_name(name);
-        if (status != 0)
-            return status;
-        if (is_selected(a, name))
-            continue;
-        if (!a->names && !(a->names = calloc(NAMES_MAX, sizeof(*a->names))))
-            return -ENOMEM;
-        name = arena_copy(&a->name_bytes, name);
-        if (!name.data || a->name_count == NAMES_MAX)
-            return -ENOMEM;
-        a->names[a->name_count++] = name;
+    if (r == 0 && a->x->request.method == METHOD_POST) {
+        r = body_read(t, a->x, LIMIT_ARCHIVE_BODY_BYTES, &body);
+        if (r < 0)
+            return r;
+        r = archive_names_read(&a->names, without_line_end(buf_span(&body)));
+        buf_finish(&body);
     }
-    return r < 0 ? 400 : 0;
+    archive_names_settle(&a->names);
+    return r;
 }
 
 /* Whether all that was selected is there. What is there and cannot be read is told in the archive.
  */
 static int look_for_names(struct task *t, struct archive *a, const struct file *folder)
 {
-    for (size_t i = 0; i < a->name_count; i++) {
+    for (size_t i = 0; i < a->names.count; i++) {
         struct file file;
-        int r = root_open_in(t, a->root, folder, a->names[i], &file);
+        int r = root_open_in(t, a->root, folder, a->names.list[i], &file);
         if (r == 0)
             file_close(t, &file);
         if (r < 0 && task_cancelled(t))
@@ -436,7 +418,7 @@ static int respond(struct task *t, struct archive *a, const struct file *folder)
     buf_init_fixed(&b, file_name, sizeof(file_name));
     buf_append(&b, name);
     buf_append_str(&b, a->zip ? ".zip" : ".tar");
-    if (a->name_count == 0) {
+    if (a->names.count == 0) {
         memcpy(a->path, name.data, name.len);
         a->path[name.len] = '/';
         a->top_len = name.len + 1;
@@ -463,7 +445,11 @@ int archive_respond(struct task *t, struct exchange *x, const struct root *root,
     int r = read_kind(a);
     if (r != 0)
         return exchange_error(t, x, r, SPAN("There are archives of kind tar and zip."));
-    r = read_names(a);
+    r = read_names(t, a);
+    if (r < 0)
+        return body_refuse(t, x, r);
+    if (r == 413)
+        return exchange_error(t, x, r, SPAN("These are too many names."));
     if (r == 0)
         r = look_for_names(t, a, folder);
     if (r > 0)

@@ -1,6 +1,6 @@
 /* A folder, or some of what is in it, as one tar or zip archive: "?archive=tar", "?archive=zip",
- * with
- * "&name=..." for each entry that is wanted.
+ * with "&name=..." for each entry that is wanted. A POST may have more of these in its body,
+ * "name=a.txt&name=b.txt", where a request's head has no room for all.
  *
  * It is made while it is sent. Memory does not grow with it, except that zip has a directory at its
  * end: 40 bytes and the end of its path for each entry, LIMIT_ARCHIVE_DIRECTORY_BYTES at most.

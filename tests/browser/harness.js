@@ -1,14 +1,14 @@
 // What a person does in a browser. tests/e2e/test_browser.py starts the server and the *.test.js beside this, and counts.
 //
-// From the environment: URL, CHROMIUM (the program), SCREENSHOTS (a folder), SLOW (how much longer things may take), SHA256 (of
-// /Music/song.mp3). People are alice, whose password is wonderland, and bob (builder), who may only read.
+// From the environment: URL and FOLDER of a server, TRASH_URL and TRASH_FOLDER of one with --trash, CHROMIUM (the program),
+// SCREENSHOTS (a folder), SLOW (how much longer things may take), SHA256 (of /Music/song.mp3). People are alice, whose password is wonderland, and bob (builder), who may only read.
 import assert from "node:assert/strict";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { isDeepStrictEqual } from "node:util";
 import { chromium, devices } from "playwright-core";
 
-export const { URL: origin, CHROMIUM, SCREENSHOTS, SHA256 } = process.env;
+export const { URL: origin, CHROMIUM, SCREENSHOTS, SHA256, TRASH_URL } = process.env;
 export const SLOW = Number(process.env.SLOW || 1);
 const LIST = process.env.FASTFILE_LIST; // only say what tests there are
 const ALICE = `Basic ${btoa("alice:wonderland")}`;
@@ -39,7 +39,9 @@ export function scenario(name, run, { expected = /^$/, ...options } = {}) {
     const wrong = [];
     context.setDefaultTimeout(10_000 * SLOW);
     context.on("request", (request) => {
-      if (!request.url().startsWith(origin + "/") && !/^chrome(-extension)?:/.test(request.url())) wrong.push(`request to ${request.url()}`);
+      const url = request.url();
+      const ours = [origin, TRASH_URL].some((own) => url.startsWith(own + "/")) || /^chrome(-extension)?:/.test(url);
+      if (!ours) wrong.push(`request to ${url}`);
     });
     context.on("requestfailed", (request) => {
       const { errorText } = request.failure();
@@ -74,10 +76,10 @@ export async function fillIn(page, password = "wonderland", user = "alice") {
 }
 
 // Opens `target`, as alice.
-export async function logIn(page, target = "/") {
-  await page.goto(origin + target);
+export async function logIn(page, target = "/", server = origin) {
+  await page.goto(server + target);
   await fillIn(page);
-  await page.waitForURL(origin + target);
+  await page.waitForURL(server + target);
 }
 
 export const asked = (page) => page.getByLabel("Password").isVisible();

@@ -15,7 +15,7 @@ import zipfile
 import pytest
 from client import ClosedEarly, wait_for
 from machine import IN_VM, IS_ROOT, open, os
-from server import ALICE, SLOW, SANITIZER, own
+from server import ALICE, BOB, SLOW, SANITIZER, own
 
 NOTES = "INCOMPLETE.txt"
 KINDS = ["tar", "zip"]
@@ -292,6 +292,39 @@ def test_a_selection(server, kind):
 def test_queries(server, query, status):
     for method in ("GET", "HEAD"):
         assert server.request(method, f"/tree/?{query}").status == status
+
+
+@pytest.mark.parametrize("line_end", ["", "\r\n"])
+def test_more_names_than_a_head_has_room_for(server, line_end):
+    names = [f"{number:05}" + "ü" * 100 for number in range(400)]
+    for name in names:
+        server.write(f"many/{name}", name)
+    raw = os.fsdecode(b"\xff \xfe")
+    server.write(f"many/{raw}", "x")
+    body = urllib.parse.urlencode([("name", os.fsencode(name)) for name in names[1:] + [raw, names[1]]]) + line_end
+    response = server.request("POST", "/many/?archive=zip", body=body.encode())
+    assert response.status == 200 and names_in("zip", response.body) == {*names[1:], raw}
+    both = server.request("POST", f"/many/?archive=tar&name={names[0][:5]}" + urllib.parse.quote("ü" * 100), body=body.encode())
+    assert names_in("tar", both.body) == {*names, raw}
+    with server.connect() as connection:
+        connection.send_request("POST", "/many/?archive=zip", {"Transfer-Encoding": "chunked"}, auth=ALICE)
+        connection.send(b"7\r\nname=%F\r\n6\r\nF+%FE\n\r\n0\r\n\r\n")
+        assert names_in("zip", connection.read_response().body) == {raw}
+    assert names_in("zip", server.request("POST", "/tree/?archive=zip", body=b"").body) == names_in("zip", archive(server, "/tree/", "zip").body)
+
+
+@pytest.mark.parametrize("body, status", [
+    ("name=missing", 404), ("name=..", 400), ("name=a.txt&name=a%2Fb", 400), ("name=%zz", 400), ("name=.fastfile", 404), ("x" * (1 << 20), 200),
+    ("x" * (1 << 20) + "x", 413), ("&name=a.txt" * 16_384, 200), ("&name=a.txt" * 16_385, 413),
+])
+def test_bodies(server, body, status):
+    assert server.request("POST", "/tree/?archive=tar", body=body.encode()).status == status
+
+
+def test_a_post_is_for_archives_only(server):
+    assert server.request("POST", "/tree/", body=b"name=a.txt").status == 405
+    assert server.request("POST", "/tree/a.txt?archive=zip", body=b"").status == 400
+    assert server.request("POST", "/tree/?archive=zip", body=b"", auth=BOB).status == 200  # who may read only
 
 
 @pytest.mark.parametrize("target, status", [

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 
 import pytest
-from server import PROJECT, SLOW
+from server import PROJECT, SLOW, Server
 
 FOLDER = os.path.join(PROJECT, "tests", "browser")
 SCRIPTS = sorted(glob.glob(os.path.join(FOLDER, "*.test.js")))
@@ -75,16 +75,23 @@ def make_files_to_walk(server):
 
 
 @pytest.fixture(scope="module")
-def run_script(module_server, tmp_path_factory):
+def trash_server():
+    made = Server("--trash")
+    yield made
+    made.finish()
+
+
+@pytest.fixture(scope="module")
+def run_script(module_server, trash_server, tmp_path_factory):
     """run_script(path) runs one of them, if that has not been done; {name: (whether it is well, what was said)}."""
     screenshots = os.environ.get("SCREENSHOTS") or str(tmp_path_factory.mktemp("screenshots"))
     os.makedirs(screenshots, exist_ok=True)
     environment = {**os.environ, "URL": module_server.origin, "CHROMIUM": CHROMIUM, "SCREENSHOTS": screenshots, "SLOW": str(SLOW),
-                   "SHA256": make_files(module_server)}
+                   "SHA256": make_files(module_server), "FOLDER": module_server.dir, "TRASH_URL": trash_server.origin, "TRASH_FOLDER": trash_server.dir}
 
     @functools.cache
     def run(script):
-        done = subprocess.run([NODE, "--test-reporter=tap", script], env=environment, capture_output=True, text=True, timeout=150 * SLOW, check=False)
+        done = subprocess.run([NODE, "--test-reporter=tap", script], env=environment, capture_output=True, text=True, timeout=600 * SLOW, check=False)
         found = re.findall(r"^(ok|not ok) \d+ - (.*?)\n((?: .*\n)*)", done.stdout, re.M)
         assert found, done.stdout + done.stderr
         return {name: (word == "ok", said) for word, name, said in found}

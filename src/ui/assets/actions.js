@@ -1,12 +1,13 @@
 // The registry of all that can be done. The bar, the bar of the selection, menus, keys and the help sheet are made of it, so an action
 // that is added here is everywhere at once.
 //
-// An action is {id, label, icon, key, place, when, run, isMain, isDanger, help}:
+// An action is {id, label, icon, key, place, when, run, isOwn, isMain, isDanger, help}:
 //   key    "F2", "Control+c" (Control is Command on a Mac), or several of them
 //   place  where it is offered: "bar" (on top), "selection" (bar of what is selected), "menu" (of an entry), "background" (menu beside
 //          the entries), "account"; with none of them there is only the key
 //   when(folder, entries) → whether it can be done now
 //   run(entries, event): entries are what it is about, none where it was taken from "bar", "background" or "account"
+//   isOwn  the action itself listens to what the browser makes of its key, which is told only
 //   isMain stands out, isDanger is red; help is what the help sheet says instead of the label
 import { keyLabel } from "./key.js";
 
@@ -31,7 +32,7 @@ export class Actions {
 
   // What a key does, and what it is about: {action, entries}; undefined if it does nothing.
   ofKey(key, entries) {
-    for (const action of this.all.filter(({ keys }) => keys.includes(key))) {
+    for (const action of this.all.filter(({ keys, isOwn }) => !isOwn && keys.includes(key))) {
       const isAbout = action.places.some((place) => ABOUT_ENTRIES.includes(place));
       const needsEntries = isAbout && action.places.every((place) => ABOUT_ENTRIES.includes(place));
       const subject = isAbout ? entries : [];

@@ -2,6 +2,7 @@
 import * as account from "./account.js";
 import { Actions } from "./actions.js";
 import { Address } from "./address.js";
+import * as change from "./change.js";
 import * as core from "./core.js";
 import { Folder } from "./folder.js";
 import { Frame } from "./frame.js";
@@ -16,6 +17,7 @@ const parts = [
   login,
   core,
   preview,
+  change,
   account,
 ];
 

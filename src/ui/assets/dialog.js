@@ -1,6 +1,6 @@
 // Dialogs, menus and notices. A dialog is a promise of what was chosen; null and false mean that nothing is to be done. The focus
 // goes back to where it was.
-import { element } from "./dom.js";
+import { element, setText } from "./dom.js";
 import { icon } from "./icons.js";
 
 // --- dialogs ---
@@ -112,7 +112,7 @@ export function announce(text) {
   announcer.textContent = announcer.textContent === text ? text + "\u00a0" : text; // the same twice is said twice
 }
 
-// A notice for some seconds, with one thing that can be done about it: {close()}.
+// A notice for some seconds (Infinity: until it is closed, and not read out with each change), with one thing that can be done about it: {close(), update(text), isOpen}.
 export function notify(text, { action, label, isError = false, seconds = action || isError ? 10 : 5 } = {}) {
   regions();
   let timer = 0;
@@ -121,15 +121,21 @@ export function notify(text, { action, label, isError = false, seconds = action 
     node.remove();
   };
   const act = action && button(label, { class: "act", onclick: () => (close(), action()) });
-  const node = element("div", { class: isError ? "notice error" : "notice", role: isError ? "alert" : "status" },
-    element("span", { dir: "auto" }, text), act, element("button", { type: "button", class: "close", "aria-label": "Dismiss", onclick: close }, icon("close")));
-  const wait = () => (timer = setTimeout(close, seconds * 1000));
+  const node = element("div", { class: isError ? "notice error" : "notice", role: isError ? "alert" : seconds !== Infinity && "status" },
+    element("span", { dir: "auto" }, text), act, seconds !== Infinity && element("button", { type: "button", class: "close", "aria-label": "Dismiss", onclick: close }, icon("close")));
+  const wait = () => seconds !== Infinity && (timer = setTimeout(close, seconds * 1000));
   // Who is about to use it has the time for that.
   for (const type of ["pointerenter", "focusin"]) node.addEventListener(type, () => clearTimeout(timer));
   for (const type of ["pointerleave", "focusout"]) node.addEventListener(type, () => (clearTimeout(timer), wait()));
   notices.append(node);
   wait();
-  return { close };
+  return {
+    close,
+    update: (changed) => setText(node.firstChild, changed),
+    get isOpen() {
+      return node.isConnected;
+    },
+  };
 }
 
 // --- menus ---

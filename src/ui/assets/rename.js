@@ -1,0 +1,166 @@
+// A new name, written where the old one stands. Enter and a click elsewhere take it, Escape does not. Where a finger is what points,
+// it is a dialog, which has room above the keyboard.
+import { Failure, list, request } from "./api.js";
+import { ask, notify } from "./dialog.js";
+import { element } from "./dom.js";
+import { nameProblem, quoted } from "./names.js";
+import { childHref, parentHref, splitName } from "./paths.js";
+import { refresh } from "./refresh.js";
+
+const HEIGHT_PX = 32; // of the input, and how far its text is from its edge; as in change.css
+const LEFT_PX = 9;
+const TAKEN = "That name is taken.";
+
+// How much of a name is selected to be written over.
+const stemLength = ({ name, isFolder }) => (isFolder ? name : splitName(name).stem).length;
+
+// What is wrong with a new name, as far as it can be told from here.
+function problemOf(app, entry, name) {
+  return nameProblem(name) || (app.folder.entries.some((one) => one.name === name && one.href !== entry.href) ? TAKEN : "");
+}
+
+// Gives the name; resolves with the new address.
+async function give(entry, name) {
+  const folder = parentHref(entry.href);
+  const to = childHref(folder, name, entry.isFolder);
+  const move = (overwrite) => request("MOVE", entry.href, { headers: { Destination: to, Overwrite: overwrite }, accept: [412] });
+  if ((await move("F")).status !== 412) return to;
+  // Where the file system does not tell a from A, the name is taken by what is to be renamed.
+  const isSpelling = name.toLowerCase() === entry.name.toLowerCase() && (await list(folder)).entries.every((one) => one.name !== name);
+  if (isSpelling && (await move("T")).status !== 412) return to;
+  throw new Failure(412, TAKEN);
+}
+
+class Renaming {
+  #app;
+  #entry;
+  #isMoving = false; // from row to row
+  #isBusy = false;
+
+  constructor(app, entry, whenDone) {
+    this.#app = app;
+    this.#entry = entry;
+    this.whenDone = whenDone;
+    this.input = element("input", { type: "text", "aria-label": "New name", "aria-describedby": "rename-error", autocomplete: "off", autocapitalize: "off", spellcheck: "false", dir: "auto" });
+    this.error = element("p", { id: "rename-error", role: "alert" });
+    this.element = element("div", { class: "rename" }, this.input, this.error);
+    this.input.value = entry.name;
+    this.input.addEventListener("keydown", (event) => this.#key(event));
+    this.input.addEventListener("input", () => this.#say(this.input.value === entry.name ? "" : problemOf(app, entry, this.input.value)));
+    this.input.addEventListener("blur", () => !this.#isMoving && this.#take(true));
+    for (const type of ["pointerdown", "click", "dblclick", "contextmenu"]) this.element.addEventListener(type, (event) => event.stopPropagation());
+  }
+
+  // Called for each row: the input goes where its entry is shown.
+  decorate(node, entry) {
+    const isHere = entry.href === this.#entry.href;
+    node.classList.toggle("renaming", isHere);
+    if (!isHere) return;
+    this.#place(node);
+    if (node.contains(this.element)) return;
+    const [start, end] = [this.input.selectionStart, this.input.selectionEnd];
+    this.#isMoving = true;
+    node.querySelector(".name").append(this.element);
+    this.input.focus({ preventScroll: true });
+    this.input.setSelectionRange(start, end);
+    this.#isMoving = false;
+  }
+
+  // Over the name: as wide as there is room for it, or as the tile.
+  #place(node) {
+    const row = node.getBoundingClientRect();
+    const cell = node.querySelector(".name").getBoundingClientRect();
+    const name = node.querySelector("bdi").getBoundingClientRect();
+    const isTile = name.top > cell.top + cell.height / 2;
+    const left = isTile ? cell.left : name.left - LEFT_PX;
+    Object.assign(this.element.style, { left: `${left - row.left}px`, width: `${cell.right - left}px`, top: `${name.top + name.height / 2 - row.top - HEIGHT_PX / 2}px` });
+  }
+
+  #say(problem) {
+    this.error.textContent = problem;
+    this.input.setAttribute("aria-invalid", problem !== "");
+    return problem === "";
+  }
+
+  #key(event) {
+    event.stopPropagation();
+    if (event.key === "Enter") this.#take(false);
+    else if (event.key === "Escape") this.#close();
+    else return;
+    event.preventDefault();
+  }
+
+  // Somebody who has gone elsewhere is told what was wrong, and keeps the old name.
+  async #take(isLeaving) {
+    if (this.#isBusy) return;
+    const name = this.input.value.trim();
+    if (name === this.#entry.name || name === "") return this.#close();
+    const problem = problemOf(this.#app, this.#entry, name);
+    if (problem === "") return this.#give(name, isLeaving);
+    if (!isLeaving) return this.#say(problem);
+    notify(`${quoted(this.#entry.name)} keeps its name. ${problem}`, { isError: true });
+    this.#close();
+  }
+
+  async #give(name, isLeaving) {
+    this.#isBusy = this.input.readOnly = true;
+    try {
+      const href = await give(this.#entry, name);
+      await refresh(this.#app, [href]);
+      this.#close();
+    } catch (failure) {
+      if (!(failure instanceof Failure)) throw failure;
+      this.#isBusy = this.input.readOnly = false;
+      if (failure.status === 412 && !isLeaving) return this.#say(failure.message);
+      notify(`${quoted(this.#entry.name)} keeps its name. ${failure.message}`, { isError: true });
+      this.#close();
+      if (failure.status !== 0) refresh(this.#app);
+    }
+  }
+
+  #close() {
+    const hadFocus = this.element.contains(document.activeElement);
+    this.#isBusy = true; // the blur of its removal takes nothing
+    this.element.closest(".row")?.classList.remove("renaming");
+    this.element.remove();
+    this.whenDone();
+    if (hadFocus) this.#app.view.focus();
+  }
+}
+
+async function renameByDialog(app, entry) {
+  for (let value = entry.name, problem = ""; ;) {
+    const name = (await ask({ title: "Rename", text: problem, label: "New name", value, ok: "Rename", select: stemLength(entry), check: (text) => (text === entry.name ? "" : problemOf(app, entry, text.trim())) }))?.trim();
+    if (name === undefined || name === entry.name) return;
+    try {
+      return refresh(app, [await give(entry, name)]);
+    } catch (failure) {
+      if (!(failure instanceof Failure)) throw failure;
+      if (failure.status !== 412) {
+        notify(`${quoted(entry.name)} keeps its name. ${failure.message}`, { isError: true });
+        return failure.status !== 0 && refresh(app);
+      }
+      [value, problem] = [name, failure.message];
+    }
+  }
+}
+
+export function install(app) {
+  const { folder, view } = app;
+  let renaming = null;
+
+  const inPlace = (entry) => {
+    folder.setCursorTo(entry.href); // whose row stays in the document
+    view.focus();
+    const row = view.rowOf(entry);
+    renaming = new Renaming(app, entry, () => (renaming = null, view.refresh()));
+    renaming.decorate(row, entry);
+    renaming.input.setSelectionRange(0, stemLength(entry));
+  };
+  view.addDecorator((node, entry) => renaming?.decorate(node, entry));
+  app.addAction({
+    id: "rename", label: "Rename", icon: "edit", key: "F2", place: ["selection", "menu"],
+    when: (_, entries) => folder.writable && entries.length === 1,
+    run: ([entry]) => (matchMedia("(pointer: fine)").matches ? inPlace(entry) : renameByDialog(app, entry)),
+  });
+}
