@@ -164,8 +164,8 @@ static void append_body(struct buf *out, const char *begin, const struct listing
     buf_append_str(out, o->has_trash ? " data-trash>\n" : ">\n");
 }
 
-/* The scripts ask for the listing. It comes while they are still being read, if its address is written
- * as they write it: as uri_encode_path() does. */
+/* The scripts ask for the listing. It comes while they are still being read, if its address is
+ * written as they write it: as uri_encode_path() does. */
 static void append_preload(struct buf *out, struct span path)
 {
     buf_append_str(out, "<link rel=\"preload\" as=\"fetch\" crossorigin href=\"/");

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import { readFile } from "node:fs/promises";
+import { accessible } from "./axe.js";
 import { answer, dialogOf, drag, has, input, inside, key, latin1, make, notice, on, open, pick, read, see, selected } from "./changing.js";
 import { fillIn, fits, looks, origin, row, scenario, screenshot } from "./harness.js";
 
@@ -223,7 +224,10 @@ for (const [look, options] of [looks[0], looks[3]]) // the other two differ in c
       await row(page, name).getByRole("button", { name: /What to do/ }).click();
       await page.getByRole("menuitem", { name: label }).click();
     };
-    const picture = (name) => screenshot(page, `change-${look}-${name}`, {});
+    const picture = async (name) => {
+      await screenshot(page, `change-${look}-${name}`, {});
+      if (["taken", "choose"].includes(name)) await accessible(page); // a second each
+    };
     await row(page, "report.pdf").getByRole("button", { name: /What to do/ }).click();
     await picture("menu");
     await page.getByRole("menuitem", { name: "Rename" }).click();

@@ -1,16 +1,17 @@
 // What a person does in a browser. tests/e2e/test_browser.py starts the server and the *.test.js beside this, and counts.
 //
-// From the environment: URL and FOLDER of a server, TRASH_URL and TRASH_FOLDER of one with --trash, CHROMIUM (the program),
-// SCREENSHOTS (a folder), SLOW (how much longer things may take), SHA256 (of /Music/song.mp3). People are alice, whose password is wonderland, and bob (builder), who may only read.
+// From the environment: URL and FOLDER of a server, TRASH_URL and TRASH_FOLDER of one with --trash, SMALL (a folder in FOLDER on a
+// file system of a few MB, if there can be one), CHROMIUM (the program), SCREENSHOTS (a folder), SLOW (how much longer things may
+// take), SHA256 (of /Music/song.mp3). People are alice, whose password is wonderland, and bob (builder), who may only read.
 import assert from "node:assert/strict";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { isDeepStrictEqual } from "node:util";
 import { chromium, devices } from "playwright-core";
 
-export const { URL: origin, CHROMIUM, SCREENSHOTS, SHA256, TRASH_URL } = process.env;
+export const { URL: origin, CHROMIUM, SCREENSHOTS, SHA256, SMALL, TRASH_URL } = process.env;
 export const SLOW = Number(process.env.SLOW || 1);
-const LIST = process.env.FASTFILE_LIST; // only say what tests there are
+export const LIST = process.env.FASTFILE_LIST; // only say what tests there are
 const ALICE = `Basic ${btoa("alice:wonderland")}`;
 let browser;
 
@@ -31,10 +32,11 @@ export const looks = Object.entries({
 export const phone = looks[2][1];
 
 // A browser profile of the test's own. Whatever is wrong on any of its pages fails the test, except a console message or an error of
-// the network that matches `expected`. (The browser's viewer of PDFs makes requests too, to the browser itself.)
-export function scenario(name, run, { expected = /^$/, ...options } = {}) {
+// the network that matches `expected`. (The browser's viewer of PDFs makes requests too, to the browser itself.) skip: why it is
+// not run here.
+export function scenario(name, run, { expected = /^$/, skip = "", timeout = 60_000, ...options } = {}) {
   if (LIST) return console.log(name);
-  test(name, { timeout: 60_000 * SLOW }, async () => {
+  test(name, { timeout: timeout * SLOW, skip: skip || false }, async () => {
     const context = await browser.newContext({ ignoreHTTPSErrors: true, ...options });
     const wrong = [];
     context.setDefaultTimeout(10_000 * SLOW);

@@ -13,7 +13,12 @@ async function open(page, name) {
   await shows(page, name);
 }
 
-const shows = (page, name) => page.getByRole("dialog", { name, exact: true }).waitFor();
+// The file is named, and what is to be seen of it is there.
+async function shows(page, name) {
+  await page.getByRole("dialog", { name, exact: true }).waitFor();
+  await page.locator('.preview-stage[aria-busy="false"]').waitFor();
+}
+
 const closed = (page) => dialog(page).waitFor({ state: "hidden" });
 
 // Straight into the preview, as by a link that somebody sent.
@@ -319,7 +324,7 @@ scenario("what hostile files hold is seen, and not run", async (page, context) =
   await ready(page);
   for (const [name, data] of Object.entries(HOSTILE)) {
     await page.goto(`${origin}/Hostile/#view=${encodeURIComponent(name)}`);
-    await page.locator(".preview h2").filter({ hasText: name.replace("\u202e", "\ufffd") }).waitFor();
+    await shows(page, name.replace("\u202e", "\ufffd"));
     if (/\.(svg|png)$/.test(name)) await page.waitForFunction(() => document.querySelector(".preview-stage img")?.naturalWidth > 0);
     else assert.equal(await content(page, "pre").innerText(), data);
     if (name.endsWith(".svg")) await content(page, "img").click(); // on what would run

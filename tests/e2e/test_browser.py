@@ -10,13 +10,15 @@ import re
 import shutil
 import subprocess
 
+import loop_fs
 import pytest
-from server import PROJECT, SLOW, Server
+from server import PROJECT, SLOW, Server, own
 
 FOLDER = os.path.join(PROJECT, "tests", "browser")
 SCRIPTS = sorted(glob.glob(os.path.join(FOLDER, "*.test.js")))
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 NODE = shutil.which("node")
+SMALL, SMALL_BYTES = "Small", 24 << 20
 LIBRARY = os.path.join(FOLDER, "node_modules", "playwright-core")
 
 
@@ -75,6 +77,25 @@ def make_files_to_walk(server):
 
 
 @pytest.fixture(scope="module")
+def module_server():
+    """One with a small file system in it, where there can be one."""
+    made = Server(start=False)
+    fs = None
+    try:
+        if not loop_fs.missing():
+            made.mkdir(SMALL)
+            fs = loop_fs.LoopFileSystem(made.path(SMALL), SMALL_BYTES)
+            fs.mount()
+            own(fs.mountpoint)
+        made.start()
+        yield made
+    finally:
+        if fs:
+            fs.finish()
+        made.finish()
+
+
+@pytest.fixture(scope="module")
 def trash_server():
     made = Server("--trash")
     yield made
@@ -83,23 +104,26 @@ def trash_server():
 
 @pytest.fixture(scope="module")
 def run_script(module_server, trash_server, tmp_path_factory):
-    """run_script(path) runs one of them, if that has not been done; {name: (whether it is well, what was said)}."""
+    """run_script(path) runs one of them, if that has not been done; {name: (whether it is well, why it was not run, what was said)}."""
     screenshots = os.environ.get("SCREENSHOTS") or str(tmp_path_factory.mktemp("screenshots"))
     os.makedirs(screenshots, exist_ok=True)
     environment = {**os.environ, "URL": module_server.origin, "CHROMIUM": CHROMIUM, "SCREENSHOTS": screenshots, "SLOW": str(SLOW),
-                   "SHA256": make_files(module_server), "FOLDER": module_server.dir, "TRASH_URL": trash_server.origin, "TRASH_FOLDER": trash_server.dir}
+                   "SHA256": make_files(module_server), "FOLDER": module_server.dir, "SMALL": "" if loop_fs.missing() else SMALL,
+                   "TRASH_URL": trash_server.origin, "TRASH_FOLDER": trash_server.dir}
 
     @functools.cache
     def run(script):
         done = subprocess.run([NODE, "--test-reporter=tap", script], env=environment, capture_output=True, text=True, timeout=600 * SLOW, check=False)
-        found = re.findall(r"^(ok|not ok) \d+ - (.*?)\n((?: .*\n)*)", done.stdout, re.M)
+        found = re.findall(r"^(ok|not ok) \d+ - (.*?)(?: # SKIP (.*))?\n((?: .*\n)*)", done.stdout, re.M)
         assert found, done.stdout + done.stderr
-        return {name: (word == "ok", said) for word, name, said in found}
+        return {name: (word == "ok", skipped, said) for word, name, skipped, said in found}
 
     return run
 
 
 @pytest.mark.parametrize("script, name", scenarios() if not missing() else [("", "not run")])
 def test_browser(server, run_script, script, name):
-    well, said = run_script(script)[name]
+    well, skipped, said = run_script(script)[name]
+    if skipped:
+        pytest.skip(skipped)
     assert well, said

@@ -10,11 +10,13 @@ import { Keys } from "./keys.js";
 import * as login from "./login.js";
 import { Pointer } from "./pointer.js";
 import * as preview from "./preview.js";
+import * as uploads from "./uploads.js";
 import { View } from "./view.js";
 
 // In the order in which their actions are offered: an import and a line for each.
 const parts = [
   login,
+  uploads,
   core,
   preview,
   change,

@@ -164,6 +164,7 @@ class Preview {
     const { signal } = (this.#loading = new AbortController());
     const onFailure = (failure) => this.#put(this.#failure(entry, failure));
     this.#zoom.hidden = true;
+    this.#stage.setAttribute("aria-busy", "true"); // what was there before is still seen
     const waiting = setTimeout(() => signal.aborted || this.#put(element("p", { class: "preview-waiting", role: "status" }, "Loading …")), PATIENCE_MS);
     try {
       const content = await contentOf(entry, { signal, onFailure });
@@ -176,6 +177,7 @@ class Preview {
       if (!signal.aborted) onFailure(failure);
     } finally {
       clearTimeout(waiting);
+      if (!signal.aborted) this.#stage.setAttribute("aria-busy", "false");
     }
   }
 
