@@ -319,7 +319,8 @@ static int list(const struct command *cmd, struct users_error *error)
 static int make_app(const struct command *cmd, struct users_error *error)
 {
     char password[PASSWORD_APP_BYTES];
-    int r = users_file_add_app(cmd->path, cmd->name, cmd->label, cmd->read_only, password, error);
+    int r =
+        users_file_add_app(cmd->path, cmd->name, cmd->label, cmd->read_only, NULL, password, error);
 
     if (r == 0) {
         fprintf(stderr, "The app password \"%.*s\" of %.*s, shown this once:\n",
@@ -359,7 +360,7 @@ static int run(const struct command *cmd)
     case ACTION_APP:
         return explain(cmd, make_app(cmd, &error), &error);
     case ACTION_REVOKE:
-        return explain(cmd, users_file_delete_app(cmd->path, cmd->name, cmd->label, &error),
+        return explain(cmd, users_file_delete_app(cmd->path, cmd->name, cmd->label, NULL, &error),
                        &error);
     case ACTION_HELP:
         break;

@@ -1,7 +1,9 @@
 #include "auth/statefile.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <stdio.h>
 
 #include "base/cleanup.h"
@@ -87,8 +89,11 @@ static int write_all(int fd, struct span text)
     return 0;
 }
 
+/* Between the file's name with a dot before it and six letters of mkostemp(). */
+#define TEMPORARY_MARK ".new-"
+
 /* Fills the temporary file and gives it owner and mode. */
-static int write_temporary(int fd, struct span text, const struct stat *like)
+static int write_temporary(int fd, struct span text, const struct stat *like, bool is_strict)
 {
     int r = write_all(fd, text);
 
@@ -96,14 +101,17 @@ static int write_temporary(int fd, struct span text, const struct stat *like)
         return r;
     /* Only root may give a file away; where that fails, a file of our own is still a good one, but
      * its group is ours too, and what the old group could read this one need not. */
-    if (like && fchown(fd, like->st_uid, like->st_gid) < 0)
+    if (like && fchown(fd, like->st_uid, like->st_gid) < 0) {
+        if (is_strict)
+            return -EPERM;
         like = NULL;
+    }
     if (fchmod(fd, like ? like->st_mode & 0660 : 0600) < 0 || fsync(fd) < 0)
         return -errno;
     return 0;
 }
 
-int statefile_replace(const char *path, struct span text, const struct stat *like)
+static int replace(const char *path, struct span text, const struct stat *like, bool is_strict)
 {
     _cleanup_free_ char *temporary = NULL;
     const char *slash = strrchr(path, '/');
@@ -112,14 +120,15 @@ int statefile_replace(const char *path, struct span text, const struct stat *lik
     _cleanup_close_ int folder = statefile_open_folder(path);
     if (folder < 0)
         return folder;
-    if (asprintf(&temporary, "%.*s.%s.XXXXXX", folder_len, path, path + folder_len) < 0) {
+    if (asprintf(&temporary, "%.*s.%s" TEMPORARY_MARK "XXXXXX", folder_len, path,
+                 path + folder_len) < 0) {
         temporary = NULL;
         return -ENOMEM;
     }
     _cleanup_close_ int fd = mkostemp(temporary, O_CLOEXEC); /* mode 0600 */
     if (fd < 0)
         return -errno;
-    int r = write_temporary(fd, text, like);
+    int r = write_temporary(fd, text, like, is_strict);
     if (r == 0 && rename(temporary, path) < 0)
         r = -errno;
     if (r < 0) {
@@ -127,4 +136,42 @@ int statefile_replace(const char *path, struct span text, const struct stat *lik
         return r;
     }
     return fsync(folder) < 0 ? -errno : 0;
+}
+
+int statefile_replace(const char *path, struct span text, const struct stat *like)
+{
+    return replace(path, text, like, false);
+}
+
+int statefile_replace_alike(const char *path, struct span text, const struct stat *like)
+{
+    return replace(path, text, like, true);
+}
+
+static bool is_leftover(const char *entry, const char *name)
+{
+    size_t len = strlen(name);
+
+    return entry[0] == '.' && strncmp(entry + 1, name, len) == 0 &&
+           fnmatch(TEMPORARY_MARK "??????", entry + 1 + len, 0) == 0;
+}
+
+void statefile_remove_leftovers(const char *path)
+{
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    int fd = statefile_open_folder(path);
+    DIR *folder = fd < 0 ? NULL : fdopendir(fd);
+    struct stat st;
+
+    if (!folder) {
+        if (fd >= 0)
+            close(fd);
+        return;
+    }
+    for (const struct dirent *entry; (entry = readdir(folder));)
+        if (is_leftover(entry->d_name, name) &&
+            fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
+            st.st_uid == geteuid())
+            (void)unlinkat(fd, entry->d_name, 0);
+    closedir(folder);
 }

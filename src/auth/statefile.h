@@ -14,5 +14,12 @@ int statefile_read(const char *path, struct buf *out, struct stat *ret_stat);
  * (without the others' bits) and, as far as we may, the owner of that file. */
 int statefile_replace(const char *path, struct span text, const struct stat *like);
 
+/* The same; -EPERM where the new file may not have the owner and the group of `like`. */
+int statefile_replace_alike(const char *path, struct span text, const struct stat *like);
+
+/* Removes temporary files of ours that were left behind by processes that were killed. Only where
+ * nobody else replaces `path` at the same time: under a lock. */
+void statefile_remove_leftovers(const char *path);
+
 /* The descriptor of the folder of `path`, made with mode 0700 (parents too) where missing. */
 int statefile_open_folder(const char *path);

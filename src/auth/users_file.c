@@ -4,6 +4,7 @@
 #include <pwd.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <unistd.h>
 
 #include "auth/credential.h"
 #include "auth/statefile.h"
@@ -48,8 +49,16 @@ static int check_text(struct span text, struct users_error *ret_error)
     return r;
 }
 
+/* What a program may replace without being told to by hand. */
+static int check_owner(int read_result, const struct stat *st)
+{
+    if (read_result == -ENOENT)
+        return -ENODATA; /* ENOENT is about a user or an app password */
+    return st->st_uid == geteuid() ? 0 : -EPERM;
+}
+
 /* What happens under the lock. */
-static int update_locked(const char *path, users_edit_fn *edit, void *context,
+static int update_locked(const char *path, users_edit_fn *edit, void *context, bool by_hand,
                          struct users_error *ret_error)
 {
     struct stat st;
@@ -61,7 +70,9 @@ static int update_locked(const char *path, users_edit_fn *edit, void *context,
     bool exists = r == 0;
     if (r < 0 && r != -ENOENT)
         return r;
-    r = check_text(buf_span(&old), ret_error);
+    r = by_hand ? 0 : check_owner(r, &st);
+    if (r == 0)
+        r = check_text(buf_span(&old), ret_error);
     if (r == 0)
         r = edit(buf_span(&old), &new, context);
     if (r == 0 && buf_failed(&new))
@@ -70,11 +81,13 @@ static int update_locked(const char *path, users_edit_fn *edit, void *context,
         r = check_text(buf_span(&new), ret_error);
     if (r < 0)
         return r;
-    return statefile_replace(path, buf_span(&new), exists ? &st : NULL);
+    statefile_remove_leftovers(path);
+    return by_hand ? statefile_replace(path, buf_span(&new), exists ? &st : NULL)
+                   : statefile_replace_alike(path, buf_span(&new), &st);
 }
 
-int users_file_update(const char *path, users_edit_fn *edit, void *context,
-                      struct users_error *ret_error)
+static int update(const char *path, users_edit_fn *edit, void *context, bool by_hand,
+                  struct users_error *ret_error)
 {
     /* A symbolic link stays: what it points to is replaced. */
     _cleanup_free_ char *resolved = realpath(path, NULL);
@@ -88,11 +101,18 @@ int users_file_update(const char *path, users_edit_fn *edit, void *context,
     while (flock(folder, LOCK_EX) < 0)
         if (errno != EINTR)
             return -errno;
-    return update_locked(path, edit, context, ret_error);
+    return update_locked(path, edit, context, by_hand, ret_error);
+}
+
+int users_file_update(const char *path, users_edit_fn *edit, void *context,
+                      struct users_error *ret_error)
+{
+    return update(path, edit, context, true, ret_error);
 }
 
 struct edit {
     struct span name, label, hash;
+    const uint64_t *stamp; /* NULL: whatever it is */
     uint8_t digest[DIGEST_BYTES];
     bool read_only;
 };
@@ -111,18 +131,38 @@ static int edit_delete(struct span text, struct buf *out, void *context)
     return users_edit_delete(text, e->name, out);
 }
 
+/* Whether the user still has the password with which somebody logged in. */
+static int check_stamp(struct span text, const struct edit *e)
+{
+    struct users users = {0};
+    struct users_error error;
+
+    if (!e->stamp)
+        return 0;
+    int r = users_parse(text, &users, &error);
+    if (r < 0)
+        return r;
+    const struct user *user = users_find(&users, e->name);
+    if (!user || user->locked || user->stamp != *e->stamp)
+        r = -ENOKEY;
+    users_finish(&users);
+    return r;
+}
+
 static int edit_add_app(struct span text, struct buf *out, void *context)
 {
     const struct edit *e = context;
+    int r = check_stamp(text, e);
 
-    return users_edit_add_app(text, e->name, e->label, e->digest, e->read_only, out);
+    return r < 0 ? r : users_edit_add_app(text, e->name, e->label, e->digest, e->read_only, out);
 }
 
 static int edit_delete_app(struct span text, struct buf *out, void *context)
 {
     const struct edit *e = context;
+    int r = check_stamp(text, e);
 
-    return users_edit_delete_app(text, e->name, e->label, out);
+    return r < 0 ? r : users_edit_delete_app(text, e->name, e->label, out);
 }
 
 int users_file_set(const char *path, struct span name, struct span password, bool read_only,
@@ -148,9 +188,10 @@ int users_file_delete(const char *path, struct span name, struct users_error *re
 }
 
 int users_file_add_app(const char *path, struct span name, struct span label, bool read_only,
-                       char ret_password[PASSWORD_APP_BYTES], struct users_error *ret_error)
+                       const uint64_t *stamp, char ret_password[PASSWORD_APP_BYTES],
+                       struct users_error *ret_error)
 {
-    struct edit e = {.name = name, .label = label, .read_only = read_only};
+    struct edit e = {.name = name, .label = label, .stamp = stamp, .read_only = read_only};
     char password[PASSWORD_APP_BYTES];
 
     *ret_error = (struct users_error){0};
@@ -158,7 +199,7 @@ int users_file_add_app(const char *path, struct span name, struct span label, bo
     if (r < 0)
         return r;
     password_app_digest(span_str(password), e.digest);
-    r = users_file_update(path, edit_add_app, &e, ret_error);
+    r = update(path, edit_add_app, &e, !stamp, ret_error);
     if (r == 0)
         memcpy(ret_password, password, sizeof(password));
     explicit_bzero(password, sizeof(password));
@@ -166,9 +207,9 @@ int users_file_add_app(const char *path, struct span name, struct span label, bo
 }
 
 int users_file_delete_app(const char *path, struct span name, struct span label,
-                          struct users_error *ret_error)
+                          const uint64_t *stamp, struct users_error *ret_error)
 {
-    struct edit e = {.name = name, .label = label};
+    struct edit e = {.name = name, .label = label, .stamp = stamp};
 
-    return users_file_update(path, edit_delete_app, &e, ret_error);
+    return update(path, edit_delete_app, &e, !stamp, ret_error);
 }

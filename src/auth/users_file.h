@@ -28,12 +28,17 @@ typedef int users_edit_fn(struct span text, struct buf *out, void *context);
 int users_file_update(const char *path, users_edit_fn *edit, void *context,
                       struct users_error *ret_error);
 
-/* The edits of users.h, done to a file. */
+/* The edits of users.h, done to a file.
+ *
+ * `stamp` is for what a program does on a user's behalf; NULL is for a person who edits. With it
+ * the user must still have the password of that stamp (else -ENOKEY, also where the user is gone or
+ * locked), the file must exist (-ENODATA) and be ours, and stay its group's (-EPERM). */
 int users_file_set(const char *path, struct span name, struct span password, bool read_only,
                    struct users_error *ret_error);
 int users_file_delete(const char *path, struct span name, struct users_error *ret_error);
 /* Makes the app password; it is shown once and then known only as a digest. */
 int users_file_add_app(const char *path, struct span name, struct span label, bool read_only,
-                       char ret_password[PASSWORD_APP_BYTES], struct users_error *ret_error);
+                       const uint64_t *stamp, char ret_password[PASSWORD_APP_BYTES],
+                       struct users_error *ret_error);
 int users_file_delete_app(const char *path, struct span name, struct span label,
-                          struct users_error *ret_error);
+                          const uint64_t *stamp, struct users_error *ret_error);

@@ -76,11 +76,18 @@ enum {
      * the other; how long each may wait for its turn, and how long that process may take: the file
      * may be locked by another one, or its disk asleep. */
     LIMIT_ACCOUNT_CHANGES = 64,
+    LIMIT_ACCOUNT_CHANGES_OF_ONE = 4, /* of these one user's */
     LIMIT_ACCOUNT_TURN_MS = 10 * 1000,
     LIMIT_ACCOUNT_CHANGE_MS = 10 * 1000,
+    /* When that process ends by itself, should nobody be left to end it. */
+    LIMIT_CLERK_S = LIMIT_ACCOUNT_CHANGE_MS / 1000 + 2,
+    /* How often the log says that the users file cannot be changed: whoever has an account may try
+     * as often as they like. */
+    LIMIT_ACCOUNT_COMPLAINT_MS = 60 * 1000,
     /* Questions of one ring to the monitor that wait for their answers, and for how long: longer
-     * than both of these together. */
-    LIMIT_ACCOUNT_CALLS = 64,
+     * than both of these times together, and more than changes can wait, so that there is room for
+     * those which the monitor answers at once. */
+    LIMIT_ACCOUNT_CALLS = 2 * LIMIT_ACCOUNT_CHANGES,
     LIMIT_ACCOUNT_MS = 30 * 1000,
     /* Wrong passwords of an address before it has to wait: 5 at once, then after 1, 2, 4, 8, 16 and
      * 32 seconds make 10 within any minute. One is forgotten every 10 minutes: 6 an hour. */

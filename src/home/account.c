@@ -4,9 +4,12 @@
 
 #include "auth/csrf.h"
 #include "auth/users.h"
+#include "base/cleanup.h"
 #include "http/escape.h"
 #include "http/form.h"
 #include "http/uri.h"
+
+static const struct span retry_after_s = {"2", 1}; /* a change takes much less */
 
 /* --- questions to the monitor --- */
 
@@ -38,6 +41,11 @@ void account_answered(struct account_calls *calls, const struct message_account_
     }
 }
 
+_Static_assert((int)LIMIT_ACCOUNT_MS > (int)LIMIT_ACCOUNT_TURN_MS + (int)LIMIT_ACCOUNT_CHANGE_MS,
+               "whoever waits sees how a change ends that the monitor has taken on");
+_Static_assert((int)LIMIT_ACCOUNT_CALLS > (int)LIMIT_ACCOUNT_CHANGES + 1,
+               "there is room for calls that the monitor answers at once");
+
 static int wait_for_answer(struct task *t, const struct account_call *call)
 {
     uint64_t end_ms = loop_now_ms(task_loop(t)) + LIMIT_ACCOUNT_MS;
@@ -61,12 +69,15 @@ static int ask(struct task *t, struct exchange *x, struct account_calls *calls,
     ret_answer->result = -EBUSY;
     if (calls->count >= LIMIT_ACCOUNT_CALLS)
         return 0;
+    int r = exchange_flush(t, x); /* answers to earlier requests do not wait too */
+    if (r < 0)
+        return r;
     memcpy(m->digest, x->conn->approval.digest, sizeof(m->digest));
     m->token = call.token = ++calls->last_token;
     list_append(&calls->waiting, &call.in_calls);
     calls->count++;
-    int r = server_send(t, x->conn->server, MESSAGE_ACCOUNT, span_of(m, sizeof(*m)),
-                        (struct span){0}, NULL, 0);
+    r = server_send(t, x->conn->server, MESSAGE_ACCOUNT, span_of(m, sizeof(*m)), (struct span){0},
+                    NULL, 0);
     if (r == 0)
         r = wait_for_answer(t, &call);
     list_remove(&call.in_calls);
@@ -93,7 +104,7 @@ static int refuse(struct task *t, struct exchange *x, int result)
     case -EBUSY:
     case -ETIMEDOUT:
         exchange_status(x, 503);
-        exchange_field(x, SPAN("Retry-After"), SPAN("2"));
+        exchange_field(x, SPAN("Retry-After"), retry_after_s);
         return exchange_error(t, x, 503, SPAN("Too busy at the moment. Try again soon."));
     case -ENOKEY:
         return exchange_error(t, x, 403, SPAN("You have been logged out meanwhile."));
@@ -178,31 +189,44 @@ static int read_form(struct task *t, struct exchange *x, struct message_account 
     return 0;
 }
 
+static int tell_password(struct task *t, struct exchange *x, const char *label,
+                         const char *password)
+{
+    char memory[1024];
+    struct buf body;
+
+    buf_init_fixed(&body, memory, sizeof(memory));
+    buf_append_str(&body, "{\"label\":\"");
+    escape_json(&body, span_str(label));
+    buf_append_str(&body, "\",\"password\":\"");
+    buf_append_str(&body, password);
+    buf_append_str(&body, "\"}\n");
+    int r = respond_json(t, x, 201, &body);
+    explicit_bzero(memory, sizeof(memory));
+    return r;
+}
+
+static void wipe_answer(struct message_account_answer *answer)
+{
+    explicit_bzero(answer, sizeof(*answer));
+}
+
 static int add(struct task *t, struct exchange *x, struct account_calls *calls)
 {
     struct message_account m = {.action = ACCOUNT_ADD};
-    struct message_account_answer answer = {0};
-    struct buf body;
+    /* Also where the task was canceled when the answer was there: others use its stack after it. */
+    _cleanup_(wipe_answer) struct message_account_answer answer = {0};
 
     int r = read_form(t, x, &m);
+    if (r == 413)
+        return exchange_error(t, x, r, SPAN("This form is too large."));
     if (r > 0)
-        return exchange_error(t, x, r,
-                              SPAN("Give it a name of up to 64 characters, without a colon."));
+        return exchange_error(t, x, r, SPAN("Give it a name of up to 64 bytes, without a colon."));
     if (r == 0)
         r = ask(t, x, calls, &m, &answer);
     if (r < 0 || answer.result < 0)
         return r < 0 ? r : refuse(t, x, answer.result);
-    char memory[1024];
-    buf_init_fixed(&body, memory, sizeof(memory));
-    buf_append_str(&body, "{\"label\":\"");
-    escape_json(&body, span_str(m.label));
-    buf_append_str(&body, "\",\"password\":\"");
-    buf_append_str(&body, answer.password);
-    buf_append_str(&body, "\"}\n");
-    r = respond_json(t, x, 201, &body);
-    explicit_bzero(memory, sizeof(memory));
-    explicit_bzero(&answer, sizeof(answer));
-    return r;
+    return tell_password(t, x, m.label, answer.password);
 }
 
 static int remove_app(struct task *t, struct exchange *x, struct account_calls *calls,

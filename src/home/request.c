@@ -23,7 +23,8 @@ static enum conn_after send_back(struct task *t, struct exchange *x,
     return CONN_GONE;
 }
 
-/* Whether all of the user's sessions are to end. Returns 0 or -errno. */
+/* Whether all of the user's sessions are to end. Whatever else comes as a body, none included, is a
+ * wish to leave here. Returns 0 or -errno. */
 static int read_everywhere(struct task *t, struct exchange *x, bool *ret)
 {
     struct span body, value;
@@ -33,6 +34,8 @@ static int read_everywhere(struct task *t, struct exchange *x, bool *ret)
     if (!form_is_urlencoded(x->request.content_type))
         return 0;
     int r = exchange_peek_body(t, x, LIMIT_FORM_BYTES, &body);
+    if (r == -E2BIG) /* or of a length that is not told before */
+        return 0;
     if (r == 0)
         *ret = form_get(body, SPAN("everywhere"), memory, sizeof(memory), &value) &&
                span_equal(value, SPAN("1"));
@@ -53,7 +56,7 @@ static enum conn_after log_out(struct task *t, struct exchange *x, bool has_sess
             exchange_error(t, x, 403, SPAN("This request was made by another site.")));
     int r = read_everywhere(t, x, &everywhere);
     if (r < 0)
-        return r == -E2BIG ? exchange_after(exchange_error(t, x, 413, SPAN(""))) : CONN_BROKEN;
+        return exchange_after(r);
     if (everywhere && !has_session)
         return exchange_after(
             exchange_error(t, x, 403, SPAN("For this one has to be logged in by the page.")));

@@ -6,11 +6,15 @@
 
 #include "base/log.h"
 
+_Static_assert((int)ACCOUNT_PASSWORD_BYTES >= (int)PASSWORD_APP_BYTES,
+               "a new app password fits in");
+
 struct account_change {
     struct list in_queue;
     struct account_source from;
     struct message_account message;
-    uint64_t until_ms; /* it is begun by then, or not at all */
+    char user[LIMIT_USER_NAME_BYTES + 1]; /* whose it was when it came */
+    uint64_t until_ms;                    /* it is begun by then, or not at all */
 };
 
 void account_init(struct account *a)
@@ -65,16 +69,21 @@ static void answer_list(struct account *a, struct account_source to, uint64_t to
 
 /* --- changes --- */
 
-static void complain(const struct account *a, const char *why)
+static void complain(struct account *a, const char *why, struct verify_time now)
 {
+    if (now.mono_ms < a->complain_ms)
+        return;
+    a->complain_ms = now.mono_ms + LIMIT_ACCOUNT_COMPLAINT_MS;
     log_error("The users file %s could not be changed for an app password: %s.", a->users_path,
               why);
 }
 
-static int start_clerk(struct account *a, const struct message_account *m, const struct user *user)
+static int start_clerk(struct account *a, const struct message_account *m, const struct user *user,
+                       struct verify_time now)
 {
     struct clerk_job job = {
         .action = m->action == ACCOUNT_ADD ? CLERK_ADD_APP : CLERK_REMOVE_APP,
+        .stamp = user->stamp,
         .read_only = m->read_only != 0,
     };
 
@@ -84,7 +93,7 @@ static int start_clerk(struct account *a, const struct message_account *m, const
     copy_string(job.label, sizeof(job.label), span_str(m->label));
     int r = a->start_clerk(&job, a->context);
     if (r < 0)
-        complain(a, strerror(-r));
+        complain(a, strerror(-r), now);
     return r;
 }
 
@@ -93,7 +102,21 @@ static int start_clerk(struct account *a, const struct message_account *m, const
 static int begin(struct account *a, const struct account_change *change, struct verify_time now)
 {
     const struct user *user = verifier_session_user(a->verifier, change->message.digest, now);
-    return user ? start_clerk(a, &change->message, user) : -ENOKEY;
+    return user ? start_clerk(a, &change->message, user, now) : -ENOKEY;
+}
+
+/* Those whom nobody waits for any more: home has died, and its connections with it. */
+static void drop_orphans(struct account *a)
+{
+    for (struct list *node = a->waiting.next, *next; node != &a->waiting; node = next) {
+        struct account_change *change = container_of(node, struct account_change, in_queue);
+        next = node->next;
+        if (change->from.life == a->home_life)
+            continue;
+        list_remove(&change->in_queue);
+        a->waiting_count--;
+        forget(change);
+    }
 }
 
 /* Those whose turn has not come in time. */
@@ -113,6 +136,7 @@ static void end_overdue(struct account *a, struct verify_time now)
 
 static void begin_next(struct account *a, struct verify_time now)
 {
+    drop_orphans(a);
     end_overdue(a, now);
     while (!a->current && !list_empty(&a->waiting)) {
         struct account_change *change =
@@ -130,16 +154,27 @@ static void begin_next(struct account *a, struct verify_time now)
     }
 }
 
-static int enqueue(struct account *a, struct account_source from, const struct message_account *m,
-                   struct verify_time now)
+/* Whether another one may wait: nobody takes the places of all others. */
+static bool has_room(const struct account *a, struct span user)
 {
-    struct account_change *change =
-        a->waiting_count < LIMIT_ACCOUNT_CHANGES ? malloc(sizeof(*change)) : NULL;
+    unsigned theirs = 0;
+
+    for (const struct list *node = a->waiting.next; node != &a->waiting; node = node->next)
+        theirs += span_equal(
+            span_str(container_of(node, const struct account_change, in_queue)->user), user);
+    return a->waiting_count < LIMIT_ACCOUNT_CHANGES && theirs < LIMIT_ACCOUNT_CHANGES_OF_ONE;
+}
+
+static int enqueue(struct account *a, struct account_source from, const struct message_account *m,
+                   const struct user *user, struct verify_time now)
+{
+    struct account_change *change = has_room(a, user->name) ? malloc(sizeof(*change)) : NULL;
 
     if (!change)
         return -EBUSY;
     *change = (struct account_change){
         .from = from, .message = *m, .until_ms = now.mono_ms + LIMIT_ACCOUNT_TURN_MS};
+    copy_string(change->user, sizeof(change->user), user->name);
     list_append(&a->waiting, &change->in_queue);
     a->waiting_count++;
     begin_next(a, now);
@@ -148,7 +183,27 @@ static int enqueue(struct account *a, struct account_source from, const struct m
 
 static bool is_for_the_asker(int result)
 {
-    return result == 0 || result == -EEXIST || result == -ENOENT || result == -E2BIG;
+    return result == 0 || result == -EEXIST || result == -ENOENT || result == -E2BIG ||
+           result == -ENOKEY;
+}
+
+/* One that failed may have got as far as the rename, unless it was never to come to that. */
+static bool may_be_written(int result)
+{
+    return result == 0 || (!is_for_the_asker(result) && result != -EBADMSG && result != -ENODATA &&
+                           result != -EPERM);
+}
+
+/* What there is to tell when the clerk has ended. Who has been logged out meanwhile is told nothing
+ * but that. */
+static int conclude(struct account *a, const struct account_change *change, int result,
+                    struct verify_time now)
+{
+    int r = may_be_written(result) ? a->reload_users(a->context) : 0;
+
+    if (!verifier_session_user(a->verifier, change->message.digest, now))
+        return -ENOKEY;
+    return result == 0 && r < 0 ? -EIO : result;
 }
 
 void account_clerk_ended(struct account *a, const struct clerk_answer *clerk,
@@ -160,10 +215,8 @@ void account_clerk_ended(struct account *a, const struct clerk_answer *clerk,
 
     a->current = NULL;
     if (!is_for_the_asker(result))
-        complain(a, result == -ETIMEDOUT ? "it took too long" : strerror(-result));
-    /* One that failed may have got as far as the rename. */
-    int r = a->reload_users(a->context);
-    answer.result = result == 0 && r < 0 ? -EIO : result;
+        complain(a, result == -ETIMEDOUT ? "it took too long" : strerror(-result), now);
+    answer.result = conclude(a, change, result, now);
     if (answer.result == 0 && change->message.action == ACCOUNT_ADD)
         copy_string(answer.password, sizeof(answer.password), span_str(clerk->password));
     a->answer(change->from, &answer, a->context);
@@ -220,7 +273,7 @@ int account_message(struct account *a, struct account_source from, struct span p
     else if (m->action == ACCOUNT_LIST)
         answer_list(a, from, m->token, user);
     else
-        r = enqueue(a, from, m, now);
+        r = enqueue(a, from, m, user, now);
     if (r < 0)
         answer_result(a, from, m->token, r);
     return 0;

@@ -13,7 +13,8 @@
 #include "monitor/clerk.h"
 #include "net/channel.h"
 
-/* The ring of home that asked, and home's life: the next one has other tokens. */
+/* The ring of home that asked, and home's life: the next one has other tokens, and none of the
+ * people who asked. */
 struct account_source {
     unsigned ring, life;
 };
@@ -21,11 +22,13 @@ struct account_source {
 struct account {
     struct verifier *verifier;
     const char *users_path;
+    unsigned home_life;  /* of the home that lives: changes for another one are not begun */
     struct list waiting; /* changes, the oldest first */
     unsigned waiting_count;
     struct account_change *current; /* what the clerk is doing, or NULL */
     uint64_t kill_ms;               /* when it has taken too long */
     bool killed;
+    uint64_t complain_ms; /* when it may be said again in the log that changes fail */
 
     /* Starts the clerk. Returns 0 or -errno. */
     int (*start_clerk)(const struct clerk_job *job, void *context);

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,29 +15,15 @@
 
 /* --- the child --- */
 
-/* What is replaced shall stay its owner's: only `fastfile passwd`, which is run by a person, may
- * make it another one's. */
-static int check_owner(const char *path)
-{
-    struct stat st;
-
-    if (stat(path, &st) < 0)
-        return errno == ENOENT ? -ENODATA : -errno; /* ENOENT is about an app password */
-    return st.st_uid == geteuid() ? 0 : -EPERM;
-}
-
 static void do_job(const struct clerk_job *job, struct clerk_answer *ret_answer)
 {
     struct span user = span_str(job->user), label = span_str(job->label);
     struct users_error error;
 
-    int r = check_owner(job->path);
-    if (r == 0 && job->action == CLERK_ADD_APP)
-        r = users_file_add_app(job->path, user, label, job->read_only, ret_answer->password,
-                               &error);
-    else if (r == 0)
-        r = users_file_delete_app(job->path, user, label, &error);
-    ret_answer->result = r;
+    ret_answer->result = job->action == CLERK_ADD_APP
+                             ? users_file_add_app(job->path, user, label, job->read_only,
+                                                  &job->stamp, ret_answer->password, &error)
+                             : users_file_delete_app(job->path, user, label, &job->stamp, &error);
 }
 
 int clerk_main(void)
@@ -47,6 +32,9 @@ int clerk_main(void)
     struct clerk_job job;
 
     log_init("clerk");
+    /* The monitor ends one that takes too long, unless it has been killed itself. */
+    signal(SIGALRM, SIG_DFL);
+    alarm(LIMIT_CLERK_S);
     if (recv(CHANNEL_CHILD_FD, &job, sizeof(job), 0) != (ssize_t)sizeof(job))
         return EXIT_FAILURE;
     do_job(&job, &answer);

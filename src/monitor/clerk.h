@@ -18,12 +18,13 @@ struct clerk_job {
     char path[PATH_MAX]; /* of the users file */
     char user[LIMIT_USER_NAME_BYTES + 1];
     char label[LIMIT_APP_LABEL_BYTES + 1];
+    uint64_t stamp; /* of the user's password: with another one it is not done (-ENOKEY) */
     bool read_only;
     enum clerk_action action;
 };
 
 struct clerk_answer {
-    int result; /* 0 or -errno of users_file.h; -EPERM also where the file is somebody else's */
+    int result;                        /* 0 or -errno of users_file.h */
     char password[PASSWORD_APP_BYTES]; /* of ADD_APP */
 };
 

@@ -153,6 +153,8 @@ static int child_started(struct child *child, const int *ring_fds, void *context
     if (child->role == CHILD_HASHER)
         return 0;
     int r = send_boot(m, child, ring_fds);
+    if (child->role == CHILD_HOME)
+        m->account.home_life = child->life;
     if (r == 0 && child->role == CHILD_GATE) {
         m->forward.gate_life = child->life;
         r = send_secrets(m, child);
@@ -201,6 +203,9 @@ static void child_died(struct child *child, void *context)
     /* Verdicts for the dead one's tokens are not for the next one. */
     if (child->role == CHILD_GATE)
         m->forward.gate_life = child->life + 1;
+    /* Nor are changes made for connections that are gone. */
+    if (child->role == CHILD_HOME)
+        m->account.home_life = child->life + 1;
 }
 
 static int start_hash(const struct hash_job *job, void *context)
@@ -569,14 +574,12 @@ static int start(struct monitor *m)
 static void finish(struct monitor *m)
 {
     kill_all(m);
-    clerk_kill(&m->clerk);
+    clerk_kill(&m->clerk); /* and is not waited for: it may hang where its file is */
+    if (m->verifier)
+        state_save_sessions(&m->state, now_ms(), true);
     for (unsigned role = 0; role < CHILD_COUNT; role++)
         if (child_alive(child_of(m, role)))
             waitpid(child_of(m, role)->pid, NULL, 0);
-    if (m->clerk.pid != 0)
-        waitpid(m->clerk.pid, NULL, 0);
-    if (m->verifier)
-        state_save_sessions(&m->state, now_ms(), true);
     listeners_close(&m->listeners);
     if (m->children.memory)
         children_finish(&m->children);

@@ -117,6 +117,8 @@ struct message_account {
     char label[LIMIT_APP_LABEL_BYTES + 1]; /* ADD, REMOVE; else "" */
 };
 
+enum { ACCOUNT_PASSWORD_BYTES = 44 }; /* PASSWORD_APP_BYTES */
+
 struct account_app {
     char label[LIMIT_APP_LABEL_BYTES + 1];
     bool read_only;
@@ -124,9 +126,9 @@ struct account_app {
 
 struct message_account_answer {
     uint64_t token;
-    int32_t result;     /* 0 or -errno; -ENOKEY: there is no such session */
-    char password[44];  /* ADD: told this once */
-    uint32_t app_count; /* LIST */
+    int32_t result;                        /* 0 or -errno; -ENOKEY: there is no such session */
+    char password[ACCOUNT_PASSWORD_BYTES]; /* ADD: told this once */
+    uint32_t app_count;                    /* LIST */
     struct account_app apps[LIMIT_APP_PASSWORDS];
 };
 

@@ -7,6 +7,7 @@ import signal
 import stat
 import urllib.parse
 
+import processes
 import pytest
 from client import ClosedEarly, together, wait_for
 from faults import Faults
@@ -46,6 +47,12 @@ class Page:
 
     def add(self, label, **more):
         return self.request("POST", "/.fastfile/account/apps", urllib.parse.urlencode({"label": label, **more}).encode())
+
+    def add_in_turn(self, label):
+        """As somebody who is told that too many of theirs wait, and comes again."""
+        answers = []
+        wait_for(lambda: answers.append(self.add(label)) or answers[-1].status != 503, 60 * SLOW, "a turn")
+        return answers[-1]
 
     def made(self, label, **more):
         """The password of a new one."""
@@ -212,7 +219,8 @@ def test_malformed_forms(server, body):
 def test_other_bodies(server):
     page = Page(server)
     assert page.request("POST", "/.fastfile/account/apps", json.dumps({"label": "x"}).encode(), **{"Content-Type": "application/json"}).status == 400
-    assert page.request("POST", "/.fastfile/account/apps", b"label=" + b"x" * 9000).status == 413
+    large = page.request("POST", "/.fastfile/account/apps", b"label=" + b"x" * 9000)
+    assert large.status == 413 and b"too large" in large.body
     assert page.labels() == []
 
 
@@ -254,7 +262,7 @@ def test_twenty_at_once_and_by_hand(make_server):
 
     def make(number):
         if number % 5:
-            return page.add(f"page {number}")
+            return page.add_in_turn(f"page {number}")
         server.passwd(f"user{number}", "by-hand")
         return None
 
@@ -270,7 +278,7 @@ def test_twenty_at_once_and_by_hand(make_server):
 def test_one_label_by_many_at_once(make_server):
     server = make_server()
     page = Page(server)
-    statuses = together(8, lambda _: page.add("the same").status)
+    statuses = together(8, lambda _: page.add_in_turn("the same").status)
     assert sorted(statuses) == [201] + [409] * 7
     assert page.labels() == ["the same"]
 
@@ -307,18 +315,58 @@ def test_who_edits_the_file_holds_up_nobody_else(make_server):
     wait_for(lambda: "fastfile: clerk" not in commands(server), 5 * SLOW, "the end of that process")
 
 
+def test_an_answer_before_does_not_wait_too(make_server):
+    server = make_server()
+    server.write("hello.txt", "hello")
+    page = Page(server)
+    with being_edited(server) as end_editing, server.connect() as connection:
+        connection.send_request("GET", "/hello.txt", fields=page.fields)
+        connection.send_request("POST", "/.fastfile/account/apps", body=b"label=late", fields={**page.fields, **FORM})
+        assert connection.read_response().body == b"hello"
+        end_editing()
+        assert connection.read_response().status == 201
+
+
+def test_who_has_another_password_meanwhile(make_server):
+    """Changed by hand while the change waited for the lock: it is not made."""
+    server = make_server()
+    page = Page(server)
+    with being_edited(server) as end_editing, waiting(page, "late") as connection:
+        text = users_text(server)
+        hashes = dict(line.split(":")[:2] for line in text.splitlines())
+        with open(server.users_path, "w", encoding="ascii") as file:
+            file.write(text.replace(hashes["alice"], hashes["bob"]))
+        end_editing()
+        with contextlib.suppress(OSError, ClosedEarly):  # unless it was closed because of that
+            assert connection.read_response().status in (401, 403)
+    wait_for(lambda: "fastfile: clerk" not in commands(server), 5 * SLOW, "the end of the change")
+    assert "alice/late" not in users_text(server)
+
+
+def test_the_change_ends_though_the_monitor_was_killed(make_server):
+    """By itself, a little later than the monitor would have ended it."""
+    server = make_server()
+    page = Page(server)
+    with being_edited(server), waiting(page, "late"):
+        [clerk] = [pid for pid in processes.children(server.process.pid) if command(pid) == "fastfile: clerk"]
+        server.process.kill()
+        server.process.wait()
+        server.process = None  # the others have ended with it
+        wait_for(lambda: command(clerk) != "fastfile: clerk", 30 * SLOW, "the end of the one that waits for the lock")
+
+
+def command(pid):
+    """What a process calls itself; "" where it has ended."""
+    try:
+        with open(f"/proc/{pid}/cmdline", encoding="ascii") as file:
+            return file.read().rstrip("\0")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
 def commands(server):
     """What the server's processes call themselves."""
-    names = []
-    with open(f"/proc/{server.process.pid}/task/{server.process.pid}/children", encoding="ascii") as file:
-        children = file.read().split()
-    for pid in children:
-        try:
-            with open(f"/proc/{pid}/cmdline", encoding="ascii") as file:
-                names.append(file.read().rstrip("\0"))
-        except (FileNotFoundError, ProcessLookupError):
-            pass
-    return names
+    return [command(pid) for pid in processes.children(server.process.pid)]
 
 
 # --- what goes wrong ---------------------------------------------------------------------------------------
@@ -417,6 +465,19 @@ def test_as_root(make_server, as_root):
     assert os.stat(server.users_path).st_uid == USER.pw_uid
 
 
+@pytest.mark.skipif(not IS_ROOT, reason="a file of a group that its owner is not in (this is an ordinary user)")
+def test_a_group_that_cannot_be_kept(make_server):
+    """It does not lose the file silently."""
+    server = make_server()
+    server.write("hello.txt", "hello")
+    page = Page(server)
+    os.chown(server.users_path, USER.pw_uid, 4711)
+    os.chmod(server.users_path, 0o640)
+    is_refused(server, page, 500, r"users file .* could not be changed.*not permitted")
+    st = os.stat(server.users_path)
+    assert (st.st_gid, stat.S_IMODE(st.st_mode)) == (4711, 0o640)
+
+
 def test_home_that_dies_meanwhile(make_server):
     """Its question is answered to nobody, and the next one's questions to it."""
     server = make_server()
@@ -489,9 +550,10 @@ def test_logging_out_everywhere_while_changes_wait(server):
         again.remove(label)
 
 
-@pytest.mark.parametrize("body", [b"", b"everywhere=0", b"everywhere", b"everywhere=11", b"here=1"])
+@pytest.mark.parametrize("body", [None, b"", b"everywhere=0", b"everywhere", b"everywhere=11", b"here=1", b"everywhere=1&x=" + b"x" * 9000],
+                         ids=lambda body: ascii(body)[:20])
 def test_logging_out_here(server, body):
     here, there = Page(server), Page(server)
-    assert here.request("POST", "/.fastfile/logout", body).status == 303
+    assert here.request("POST", "/.fastfile/logout", body, **FORM).status == 303
     assert here.request("GET", "/hello.txt").status == 401
     assert there.labels() == []

@@ -54,6 +54,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     (void)argc;
     (void)argv;
     account = (struct account){.users_path = "/users",
+                               .home_life = 2,
                                .start_clerk = start_clerk,
                                .reload_users = reload_users,
                                .answer = take_answer};

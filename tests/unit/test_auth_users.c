@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -277,8 +278,8 @@ static void a_users_file_is_made_and_changed(void **state)
     snprintf(folder, sizeof(folder), "%s/a/b", p->folder);
     assert_int_equal(mode_of(folder), 0700);
 
-    assert_int_equal(users_file_add_app(p->users, SPAN("alice"), SPAN("tv"), false, app, &error),
-                     0);
+    assert_int_equal(
+        users_file_add_app(p->users, SPAN("alice"), SPAN("tv"), false, NULL, app, &error), 0);
     assert_int_equal(users_file_load(p->users, &users, &error), 0);
     assert_false(users.others_can_read);
     const struct user *alice = users_find(&users, SPAN("alice"));
@@ -290,8 +291,9 @@ static void a_users_file_is_made_and_changed(void **state)
     assert_int_equal(password_verify("sesame", hash), 1);
     users_finish(&users);
 
-    assert_int_equal(users_file_delete_app(p->users, SPAN("alice"), SPAN("tv"), &error), 0);
-    assert_int_equal(users_file_delete_app(p->users, SPAN("alice"), SPAN("tv"), &error), -ENOENT);
+    assert_int_equal(users_file_delete_app(p->users, SPAN("alice"), SPAN("tv"), NULL, &error), 0);
+    assert_int_equal(users_file_delete_app(p->users, SPAN("alice"), SPAN("tv"), NULL, &error),
+                     -ENOENT);
     assert_int_equal(users_file_delete(p->users, SPAN("alice"), &error), 0);
     assert_int_equal(users_file_delete(p->users, SPAN("alice"), &error), -ENOENT);
     assert_int_equal(users_file_set(p->users, SPAN("a:b"), SPAN("x"), true, &error), -EINVAL);
@@ -356,6 +358,112 @@ static void too_large_a_file_is_an_error(void **state)
     assert_int_equal(users_file_load(path, &users, &error), -EBADMSG);
 }
 
+static uint64_t stamp_of(const char *path, struct span name)
+{
+    struct users users;
+    struct users_error error;
+
+    assert_int_equal(users_file_load(path, &users, &error), 0);
+    const struct user *user = users_find(&users, name);
+    assert_non_null(user);
+    uint64_t stamp = user->stamp;
+    users_finish(&users);
+    return stamp;
+}
+
+/* Adds and removes an app password with that stamp: the result is the same for both. */
+static int change_with(const char *path, struct span name, uint64_t stamp)
+{
+    struct users_error error;
+    char app[PASSWORD_APP_BYTES];
+    int r = users_file_add_app(path, name, SPAN("tv"), false, &stamp, app, &error);
+
+    assert_int_equal(users_file_delete_app(path, name, SPAN("tv"), &stamp, &error), r);
+    return r;
+}
+
+static void on_behalf_of_somebody_the_password_must_still_be_the_same(void **state)
+{
+    const struct place *p = *state;
+    char path[64];
+
+    snprintf(path, sizeof(path), "%s/users", p->folder);
+    assert_int_equal(change_with(path, SPAN("alice"), 1), -ENODATA);
+    assert_int_equal(access(path, F_OK), -1); /* not made anew */
+    write_file(path, "alice:" HASH_A "\n", 0600);
+    uint64_t stamp = stamp_of(path, SPAN("alice"));
+    assert_int_equal(change_with(path, SPAN("alice"), stamp), 0);
+    assert_int_equal(change_with(path, SPAN("bob"), stamp), -ENOKEY);
+    write_file(path, "alice:!" HASH_A "\n", 0600);
+    assert_int_equal(change_with(path, SPAN("alice"), stamp_of(path, SPAN("alice"))), -ENOKEY);
+    write_file(path, "alice:" HASH_B "\n", 0600);
+    assert_int_equal(change_with(path, SPAN("alice"), stamp), -ENOKEY);
+}
+
+/* As an ordinary user who owns a file of a group that is not theirs. Returns 0 where a change on
+ * somebody's behalf is refused and one by hand is not. */
+static int change_as(uid_t uid, const char *path, uint64_t stamp)
+{
+    struct users_error error;
+    char app[PASSWORD_APP_BYTES];
+
+    if (setgroups(0, NULL) < 0 || setgid(uid) < 0 || setuid(uid) < 0)
+        return 1;
+    if (users_file_add_app(path, SPAN("alice"), SPAN("tv"), false, &stamp, app, &error) != -EPERM)
+        return 2;
+    return users_file_set(path, SPAN("alice"), SPAN("sesame"), false, &error) == 0 ? 0 : 3;
+}
+
+static void on_behalf_of_somebody_the_file_stays_its_groups(void **state)
+{
+    enum { NOBODY = 65534, OTHER_GROUP = 4711 };
+    const struct place *p = *state;
+    struct stat st;
+    char path[64];
+    int status;
+
+    if (geteuid() != 0)
+        skip(); /* nobody else can make such a file */
+    snprintf(path, sizeof(path), "%s/users", p->folder);
+    write_file(path, "alice:" HASH_A "\n", 0640);
+    uint64_t stamp = stamp_of(path, SPAN("alice"));
+    assert_int_equal(chown(path, 0, OTHER_GROUP), 0);
+    assert_int_equal(change_with(path, SPAN("alice"), stamp), 0);
+    assert_true(stat(path, &st) == 0 && st.st_gid == OTHER_GROUP);
+    assert_int_equal(chown(path, NOBODY, OTHER_GROUP), 0);
+    assert_int_equal(change_with(path, SPAN("alice"), stamp), -EPERM); /* not ours */
+    assert_int_equal(chown(p->folder, NOBODY, NOBODY), 0);
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(change_as(NOBODY, path, stamp));
+    assert_true(waitpid(pid, &status, 0) == pid);
+    assert_int_equal(status, 0);
+}
+
+static void what_the_killed_left_behind_is_removed(void **state)
+{
+    const struct place *p = *state;
+    static const struct {
+        const char *name;
+        bool stays;
+    } files[] = {{".users.new-a1B2c3", false}, {".users.new-a1B2c", true},
+                 {".users.new-a1B2c3d", true}, {".users.backup", true},
+                 {"users.new-a1B2c3", true},   {".other.new-a1B2c3", true}};
+    struct users_error error;
+    char path[64];
+
+    for (size_t i = 0; i < COUNT(files); i++) {
+        snprintf(path, sizeof(path), "%s/%s", p->folder, files[i].name);
+        write_file(path, "", 0600);
+    }
+    snprintf(path, sizeof(path), "%s/users", p->folder);
+    assert_int_equal(users_file_set(path, SPAN("alice"), SPAN("sesame"), false, &error), 0);
+    for (size_t i = 0; i < COUNT(files); i++) {
+        snprintf(path, sizeof(path), "%s/%s", p->folder, files[i].name);
+        assert_int_equal(access(path, F_OK) == 0, files[i].stays);
+    }
+}
+
 static int add_line(struct span text, struct buf *out, void *context)
 {
     return users_edit_set(text, span_str(context), SPAN(HASH_B), false, out);
@@ -415,6 +523,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_users_file_is_made_and_changed, make_place, remove_place),
         cmocka_unit_test_setup_teardown(a_damaged_file_is_left_alone, make_place, remove_place),
         cmocka_unit_test_setup_teardown(modes_and_links_survive, make_place, remove_place),
+        cmocka_unit_test_setup_teardown(on_behalf_of_somebody_the_password_must_still_be_the_same,
+                                        make_place, remove_place),
+        cmocka_unit_test_setup_teardown(on_behalf_of_somebody_the_file_stays_its_groups, make_place,
+                                        remove_place),
+        cmocka_unit_test_setup_teardown(what_the_killed_left_behind_is_removed, make_place,
+                                        remove_place),
         cmocka_unit_test_setup_teardown(too_large_a_file_is_an_error, make_place, remove_place),
         cmocka_unit_test_setup_teardown(updates_at_the_same_time_are_all_kept, make_place,
                                         remove_place),

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "monitor/account.h"
 
@@ -100,6 +101,7 @@ static int set_up(void **state)
     w->now = (struct verify_time){1000, 1000};
     w->account = (struct account){
         .users_path = "/etc/fastfile/users",
+        .home_life = 7,
         .start_clerk = start_clerk,
         .kill_clerk = kill_clerk,
         .reload_users = reload_users,
@@ -277,14 +279,113 @@ static void their_number_is_bounded(void **state)
 {
     struct world *w = *state;
 
-    for (unsigned i = 0; i < LIMIT_ACCOUNT_CHANGES + 1; i++)
-        put(w, &w->alice, ACCOUNT_ADD, "phone");
+    enum { OTHERS = LIMIT_ACCOUNT_CHANGES / LIMIT_ACCOUNT_CHANGES_OF_ONE };
+    char text[OTHERS * 128] = {0};
+
+    for (unsigned i = 0; i < OTHERS; i++)
+        sprintf(text + strlen(text), "user%u:" HASH "\n", i);
+    sprintf(text + strlen(text), "%s", w->users);
+    w->users = text;
+    assert_int_equal(reload_users(w), 0);
+    for (unsigned i = 0; i < OTHERS * LIMIT_ACCOUNT_CHANGES_OF_ONE + 1; i++) {
+        char name[16];
+        sprintf(name, "user%u", i % OTHERS);
+        struct credential who = session_of(w, name);
+        put(w, &who, ACCOUNT_ADD, "phone");
+    }
     assert_int_equal(w->answer_count, 0);
     answered(w, 0, put(w, &w->alice, ACCOUNT_ADD, "phone"), -EBUSY);
     for (unsigned i = 0; i < LIMIT_ACCOUNT_CHANGES + 1; i++)
         end_clerk(w, 0);
     assert_int_equal(w->jobs, LIMIT_ACCOUNT_CHANGES + 1);
     assert_int_equal(w->answer_count, LIMIT_ACCOUNT_CHANGES + 2);
+}
+
+static void nobody_takes_the_places_of_others(void **state)
+{
+    struct world *w = *state;
+
+    for (unsigned i = 0; i < LIMIT_ACCOUNT_CHANGES_OF_ONE + 1; i++) /* one is under way */
+        put(w, &w->alice, ACCOUNT_ADD, "phone");
+    answered(w, 0, put(w, &w->alice, ACCOUNT_REMOVE, "tv"), -EBUSY);
+    uint64_t bobs = put(w, &w->bob, ACCOUNT_ADD, "phone");
+    for (unsigned i = 0; i < LIMIT_ACCOUNT_CHANGES_OF_ONE + 2; i++)
+        end_clerk(w, 0);
+    answered(w, LIMIT_ACCOUNT_CHANGES_OF_ONE + 2, bobs, 0);
+    put(w, &w->alice, ACCOUNT_REMOVE, "tv");
+    assert_string_equal(w->job.user, "alice");
+}
+
+static void who_is_logged_out_meanwhile_gets_no_password(void **state)
+{
+    struct world *w = *state;
+    static const int results[] = {0, -EEXIST, -EIO};
+
+    for (unsigned i = 0; i < COUNT(results); i++) {
+        struct credential session = session_of(w, "alice");
+        uint64_t token = put(w, &session, ACCOUNT_ADD, "phone");
+        verifier_logout_everywhere(w->account.verifier, SPAN("alice"));
+        end_clerk(w, results[i]);
+        assert_string_equal(answered(w, i, token, -ENOKEY)->password, "");
+    }
+}
+
+static void the_clerk_is_told_which_password_it_was(void **state)
+{
+    struct world *w = *state;
+    const struct user *alice = users_find(verifier_users(w->account.verifier), SPAN("alice"));
+    uint64_t stamp = alice->stamp, token = put(w, &w->alice, ACCOUNT_ADD, "phone");
+
+    assert_true(w->job.stamp == stamp);
+    end_clerk(w, -ENOKEY); /* it found another one */
+    assert_string_equal(answered(w, 0, token, -ENOKEY)->password, "");
+    assert_int_equal(w->reloads, 0);
+}
+
+static void what_a_dead_home_asked_for_is_not_begun(void **state)
+{
+    struct world *w = *state;
+
+    put(w, &w->alice, ACCOUNT_ADD, "under way");
+    put(w, &w->alice, ACCOUNT_ADD, "waits");
+    put(w, &w->bob, ACCOUNT_ADD, "waits");
+    w->account.home_life++;
+    end_clerk(w, 0);
+    assert_int_equal(w->jobs, 1);
+    assert_int_equal(w->answer_count, 1); /* nobody hears the others' */
+    assert_int_equal(account_run_due(&w->account, w->now), ACCOUNT_NOTHING_DUE);
+}
+
+/* How many lines failing changes write into the log. */
+static unsigned complaints(struct world *w, unsigned changes)
+{
+    FILE *file = tmpfile();
+    int log_fd = dup(STDERR_FILENO);
+    unsigned lines = 0;
+
+    assert_true(file && log_fd >= 0 && dup2(fileno(file), STDERR_FILENO) >= 0);
+    for (unsigned i = 0; i < changes; i++) {
+        put(w, &w->alice, ACCOUNT_ADD, "phone");
+        end_clerk(w, -EROFS);
+    }
+    assert_true(dup2(log_fd, STDERR_FILENO) >= 0);
+    close(log_fd);
+    rewind(file);
+    for (int c; (c = getc(file)) != EOF;)
+        lines += c == '\n';
+    fclose(file);
+    return lines;
+}
+
+static void the_log_is_not_filled(void **state)
+{
+    struct world *w = *state;
+
+    assert_int_equal(complaints(w, 5), 1);
+    w->now.mono_ms += LIMIT_ACCOUNT_COMPLAINT_MS - 1;
+    assert_int_equal(complaints(w, 1), 0);
+    w->now.mono_ms++;
+    assert_int_equal(complaints(w, 2), 1);
 }
 
 static void their_time_is_bounded(void **state)
@@ -359,6 +460,11 @@ int main(void)
         ACCOUNT_TEST(only_a_session_says_who_it_is),
         ACCOUNT_TEST(changes_wait_for_each_other),
         ACCOUNT_TEST(their_number_is_bounded),
+        ACCOUNT_TEST(nobody_takes_the_places_of_others),
+        ACCOUNT_TEST(who_is_logged_out_meanwhile_gets_no_password),
+        ACCOUNT_TEST(the_clerk_is_told_which_password_it_was),
+        ACCOUNT_TEST(what_a_dead_home_asked_for_is_not_begun),
+        ACCOUNT_TEST(the_log_is_not_filled),
         ACCOUNT_TEST(their_time_is_bounded),
         ACCOUNT_TEST(malformed_messages),
     };
