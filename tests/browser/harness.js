@@ -1,4 +1,4 @@
-// What a person does in a browser. tests/e2e/test_browser.py starts the server and the *.test.js beside this, and counts.
+// What a person does in a browser. tests/e2e/browser.py starts the server and the *.test.js beside this, and counts.
 //
 // From the environment: URL and FOLDER of a server, TRASH_URL and TRASH_FOLDER of one with --trash, SMALL (a folder in FOLDER on a
 // file system of a few MB, if there can be one), CHROMIUM (the program), SCREENSHOTS (a folder), SLOW (how much longer things may

@@ -13,6 +13,7 @@ import server as server_module  # noqa: E402
 
 NOT_IN_THE_VM = {
     "test_browser": "a browser is slow enough",
+    "test_browser_uploads": "a browser is slow enough",
     "test_load": "it measures",
     "test_sandbox": "a debugger would have to be inside",
 }

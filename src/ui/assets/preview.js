@@ -244,7 +244,7 @@ export function install(app) {
   const preview = new Preview(app);
   app.onOpen((entry) => !entry.isFolder && (preview.open(entry), true));
   app.addAction({
-    id: "preview", label: "Preview", icon: "preview", key: " ", place: ["selection", "menu"],
+    id: "preview", label: "Preview", icon: "preview", key: " ", place: "selection",
     when: (_, entries) => entries.length === 1 && !entries[0].isFolder,
     run: ([entry]) => preview.open(entry),
   });
