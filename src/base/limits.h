@@ -131,9 +131,11 @@ enum {
 
 /* --- the trash --- */
 enum {
-    /* Deletions that can be taken back: as many as somebody selects and deletes at once, with some
-     * to spare. Each takes half a KiB. */
+    /* Deletions that can be taken back, of all users. Each takes half a KiB and its path: 20 MiB
+     * if all paths are as long as LIMIT_PATH_BYTES lets them be, 3 MiB as paths are. */
     LIMIT_UNDOS = 4096,
+    /* ... and of one user: as many as somebody selects and deletes at once. */
+    LIMIT_UNDOS_PER_USER = 1024,
     /* ... and for how long. A page that offers it may stay open while its user is at lunch. */
     LIMIT_UNDO_MS = 3600 * 1000,
 };

@@ -85,6 +85,20 @@ static const char *reason_of(int error)
     }
 }
 
+/* With a '?' for each control character: a name may have an end of line in it, or what a terminal
+ * obeys; U+0080 to U+009F have two bytes. */
+static void append_visible(struct buf *out, struct span text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.data[i];
+        bool is_upper = c == '\xc2' && i + 1 < text.len &&
+                        (unsigned char)text.data[i + 1] >= 0x80 &&
+                        (unsigned char)text.data[i + 1] < 0xa0;
+        buf_append_char(out, is_upper || (unsigned char)c < ' ' || c == 0x7f ? '?' : c);
+        i += is_upper;
+    }
+}
+
 static void note(struct archive *a, struct span path, const char *reason)
 {
     struct buf *b = &a->notes;
@@ -93,10 +107,7 @@ static void note(struct archive *a, struct span path, const char *reason)
         a->notes_left++;
         return;
     }
-    for (size_t i = 0; i < path.len; i++) { /* a name may have an end of line in it */
-        char c = path.data[i];
-        buf_append_char(b, (unsigned char)c < ' ' || c == 0x7f ? '?' : c);
-    }
+    append_visible(b, path);
     buf_append_str(b, ": ");
     buf_append_str(b, reason);
     buf_append_str(b, "\r\n");

@@ -128,7 +128,7 @@ static int delete_tree(struct task *t, struct deletion *d)
     return r;
 }
 
-/* Without a token where there is no memory for it. */
+/* Without a token where there is no memory for it, or no random bytes. */
 static int respond_in_trash(struct task *t, const struct deletion *d)
 {
     const struct change *c = d->c;
@@ -137,6 +137,7 @@ static int respond_in_trash(struct task *t, const struct deletion *d)
         .is_folder = S_ISDIR(d->st.st_mode),
         .dev = d->st.st_dev,
         .ino = d->st.st_ino,
+        .dir_dev = d->place.dir.st_dev,
         .user = c->guard->shown.user,
         .path = c->path,
     };

@@ -181,8 +181,9 @@ int place_rename(int dir_fd, const char *name, const struct place *place)
         return -errno;
     /* Where the file system does not know RENAME_NOREPLACE, our own name lock keeps others of this
      * server away between looking and renaming. */
-    if (place_look(place, &st) == 0)
-        return -EEXIST;
+    int r = place_look(place, &st);
+    if (r != -ENOENT)
+        return r == 0 ? -EEXIST : r;
     return renameat(dir_fd, name, place->dir_fd, place->name) < 0 ? -errno : 0;
 }
 

@@ -35,7 +35,8 @@ int place_open_link(int root_fd, struct span path, uint64_t resolve, struct plac
 int place_look(const struct place *place, struct stat *ret_stat);
 
 /* Gives the place's name, which must be free (-EEXIST), to what has another in an open folder.
- * Returns 0 or -errno. */
+ * Where the file system does not know RENAME_NOREPLACE, that is so for what others of this server
+ * do under the name's lock, not for other programs. Returns 0 or -errno. */
 int place_rename(int dir_fd, const char *name, const struct place *place);
 
 /* Makes what was done to names in this folder last. `fd` is any other open file on the same file

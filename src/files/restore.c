@@ -35,7 +35,7 @@ static int give_back(struct restoring *s)
 
     int r = place_look(&s->place, &st);
     if (r == 0 && st.st_dev == s->undo->dev && st.st_ino == s->undo->ino)
-        return -ENOENT; /* by a desktop */
+        return TRASH_MISSING; /* a desktop has put it back */
     if (r == 0)
         return NAME_IS_TAKEN;
     if (r == -ENOENT)
@@ -47,18 +47,24 @@ static int give_back(struct restoring *s)
     r = trashing_give_back(s->c.trash, &s->undo->item, &s->place, s->c.path, &s->trashed);
     s->is_back = r == 0;
     guard_leave(s->c.guard, &s->hold, s->is_back ? GUARD_DONE : GUARD_UNDONE);
+    /* What is mounted there now, or is not any more, is another file system with another trash. */
+    if (r == TRASH_MISSING && s->place.dir.st_dev != s->undo->dir_dev)
+        return -ENOENT;
     return r == 0 ? 201 : r;
 }
 
-/* Its folder first: should the power go between the two, the trash still knows of it. */
+/* Its folder first: should the power go between the two, the trash still knows of it. By then
+ * something else may lie there under its name (-EEXIST): its note stays. Returns 201, or -EIO
+ * whatever has failed: the thing is back, and no other status may say that it is not. */
 static int finish(struct restoring *s)
 {
     int r = s->c.durable ? place_sync(&s->place, -1) : 0;
 
     if (r == 0)
-        return trashing_forget(s->c.trash, &s->trashed, s->c.durable);
-    trash_close(&s->trashed.trash);
-    return r;
+        r = trashing_forget(s->c.trash, &s->trashed, s->c.durable);
+    else
+        trash_close(&s->trashed.trash);
+    return r == 0 || r == -EEXIST ? 201 : -EIO;
 }
 
 static int begin(void *arg)
@@ -67,13 +73,14 @@ static int begin(void *arg)
 
     int r = place_open_link(s->c.root->fd, s->c.path, s->resolve, &s->place);
     if (r < 0)
-        return r == -ENOENT || r == -ENOTDIR ? 409 : r;
+        return r;
     struct name_lock lock = name_lock_take(s->c.root, &s->place, NULL);
     r = give_back(s);
     name_lock_release(lock);
-    int finished = s->is_back ? finish(s) : 0;
+    if (s->is_back)
+        r = finish(s);
     place_close(&s->place);
-    return finished < 0 ? finished : r;
+    return r;
 }
 
 /* --- on the loop --- */
@@ -103,10 +110,10 @@ static int respond(struct task *t, const struct restoring *s, int r)
         return respond_restored(t, x, s->undo);
     if (r == NAME_IS_TAKEN || r == -EEXIST)
         return exchange_error(t, x, 409, SPAN("Something else has its name now."));
-    if (r == 409)
+    if (r == -ENOENT || r == -ENOTDIR || r == TRASH_ELSEWHERE)
         return exchange_error(t, x, 409,
                               SPAN("The folder that it was in does not exist any more."));
-    if (r == -ENOENT)
+    if (r == TRASH_MISSING)
         return exchange_error(t, x, 404, SPAN("It is not in the trash any more."));
     return change_respond(t, &s->c, r);
 }
@@ -114,12 +121,14 @@ static int respond(struct task *t, const struct restoring *s, int r)
 static int restore(struct task *t, const struct change *c, struct undo *undo)
 {
     struct restoring s = {.c = *c, .undo = undo, .place = PLACE_NONE, .hold = GUARD_NOTHING_HELD};
+    const struct span path = c->guard->path;
 
     s.c.path = s.c.guard->path = undo->path;
     int r = change_begin(t, &s.c, begin, &s, &s.resolve, &s.lane);
     change_end(t, &s.c);
     int answered = respond(t, &s, r);
-    if (s.is_back || r == -ENOENT)
+    c->guard->path = path;
+    if (s.is_back)
         free(undo);
     else
         undos_put_back(c->undos, undo);

@@ -80,8 +80,18 @@ static int give_back_outside(struct trashing *t, const struct place *place, stru
     return ask(t, &request, &answer);
 }
 
+static int forget_outside(struct trashing *t, const struct trashed *trashed, bool durable)
+{
+    struct trash_request request = {
+        .work = TRASH_FORGET, .durable = durable, .item = trashed->item};
+    struct trash_answer answer;
+
+    memcpy(request.path, trashed->original.data, trashed->original.len);
+    return ask(t, &request, &answer);
+}
+
 /* Whether the path leads there without leaving the root's mount: the processes find it so. Returns
- * 1, 0, or -errno. */
+ * 1, 0 where it leaves it, TRASH_ELSEWHERE, or -errno. */
 static int is_on_root(const struct trashing *t, const struct place *place, struct span path)
 {
     struct place again;
@@ -91,7 +101,7 @@ static int is_on_root(const struct trashing *t, const struct place *place, struc
         return r == -EXDEV ? 0 : r;
     bool same = again.dir.st_dev == place->dir.st_dev && again.dir.st_ino == place->dir.st_ino;
     place_close(&again);
-    return same;
+    return same ? 1 : TRASH_ELSEWHERE;
 }
 
 /* --- file systems below --- */
@@ -134,9 +144,10 @@ static int original_of(int top_fd, const struct place *place, struct span path, 
     return 0;
 }
 
-/* The trash at its top. `*ret_original` is a part of `path`. */
+/* The trash at its top. Returns 0, TRASH_MISSING where there is none and none is to be made, or
+ * -errno. */
 static int open_below(const struct trashing *t, const struct place *place, struct span path,
-                      struct trashed *trashed, struct span *ret_original)
+                      bool make, struct trashed *trashed)
 {
     char name[32];
     unsigned depth = 0;
@@ -145,33 +156,33 @@ static int open_below(const struct trashing *t, const struct place *place, struc
     if (top_fd < 0)
         return top_fd;
     snprintf(name, sizeof(name), ".Trash-%u", (unsigned)t->uid);
-    int r = trash_open(top_fd, name, t->uid, &trashed->trash);
+    int r = trash_open(top_fd, name, t->uid, make, &trashed->trash);
     if (r < 0)
-        return r;
+        return r == -ENOENT && !make ? TRASH_MISSING : r;
     trashed->below = true;
-    return original_of(top_fd, place, path, depth, ret_original);
+    return original_of(top_fd, place, path, depth, &trashed->original);
 }
 
 static int take_below(const struct trashing *t, const struct place *place, struct span path,
                       bool durable, struct trashed *trashed)
 {
-    struct span original;
-    int r = open_below(t, place, path, trashed, &original);
+    int r = open_below(t, place, path, true, trashed);
 
     if (r == 0)
         r = root_folder_is_in(t->root, place->dir_fd, &trashed->trash.folder);
     if (r == 0)
-        return trash_take(&trashed->trash, place, original, durable, &trashed->item);
+        return trash_take(&trashed->trash, place, trashed->original, durable, &trashed->item);
     return r > 0 ? TRASH_FOR_GOOD : r;
 }
 
 static int give_back_below(const struct trashing *t, const struct place *place, struct span path,
                            struct trashed *trashed)
 {
-    struct span original;
-    int r = open_below(t, place, path, trashed, &original);
+    int r = open_below(t, place, path, false, trashed);
 
-    return r < 0 ? r : trash_give_back(&trashed->trash, &trashed->item, original, place);
+    if (r != 0)
+        return r;
+    return trash_give_back(&trashed->trash, &trashed->item, trashed->original, place);
 }
 
 /* --- */
@@ -182,7 +193,7 @@ int trashing_take(struct trashing *t, const struct place *place, const struct st
     struct trashed trashed = {.trash = TRASH_NONE};
     int r = is_on_root(t, place, path);
 
-    if (r > 0) {
+    if (r == 1) {
         r = root_folder_is_in(t->root, place->dir_fd, &t->folder);
         r = r > 0   ? TRASH_FOR_GOOD
             : r < 0 ? r
@@ -190,6 +201,8 @@ int trashing_take(struct trashing *t, const struct place *place, const struct st
     } else if (r == 0) {
         r = take_below(t, place, path, durable, &trashed);
     }
+    if (r == TRASH_ELSEWHERE)
+        r = -EEXIST;
     if (r != 0)
         trash_close(&trashed.trash);
     else
@@ -212,14 +225,14 @@ int trashing_sync(struct trashing *t, struct trashed *trashed, bool durable)
 int trashing_give_back(struct trashing *t, const struct trash_item *item, const struct place *place,
                        struct span path, struct trashed *ret_trashed)
 {
-    struct trashed trashed = {.item = *item, .trash = TRASH_NONE};
+    struct trashed trashed = {.item = *item, .original = path, .trash = TRASH_NONE};
     int r = is_on_root(t, place, path);
 
-    if (r > 0)
+    if (r == 1)
         r = give_back_outside(t, place, path, item);
     else if (r == 0)
         r = give_back_below(t, place, path, &trashed);
-    if (r < 0)
+    if (r != 0)
         trash_close(&trashed.trash);
     else
         *ret_trashed = trashed;
@@ -228,15 +241,12 @@ int trashing_give_back(struct trashing *t, const struct trash_item *item, const 
 
 int trashing_forget(struct trashing *t, struct trashed *trashed, bool durable)
 {
-    const struct trash_request request = {
-        .work = TRASH_FORGET, .durable = durable, .item = trashed->item};
-    struct trash_answer answer;
     int r;
 
     if (trashed->below)
-        r = trash_forget(&trashed->trash, trashed->item.name, durable);
+        r = trash_forget(&trashed->trash, &trashed->item, trashed->original, durable);
     else
-        r = ask(t, &request, &answer);
+        r = forget_outside(t, trashed, durable);
     trash_close(&trashed->trash);
     return r;
 }

@@ -31,13 +31,14 @@ enum trash_work {
     TRASH_TAKE,      /* what has the path goes to the trash; the answer says under which name */
     TRASH_SYNC,      /* that is to last */
     TRASH_GIVE_BACK, /* the item gets the path again */
-    TRASH_FORGET,    /* nothing is to be left of the item, which is back */
+    TRASH_FORGET,    /* no note is to be left of the item, which is back, and had the path */
 };
 
 /* What is asked of a process, and its answer. */
 struct trash_request {
     uint8_t work;                /* enum trash_work */
-    uint8_t durable;             /* TRASH_TAKE: where it was is to be on the disk before it moves */
+    uint8_t durable;             /* TRASH_TAKE: where it was is to be on the disk before it moves;
+                                    TRASH_FORGET: that is to last */
     uint64_t dir_dev, dir_ino;   /* of the folder that the path is in */
     uint64_t dev, ino;           /* TRASH_TAKE: of what has the path */
     struct trash_item item;      /* TRASH_GIVE_BACK, TRASH_FORGET */
@@ -45,7 +46,7 @@ struct trash_request {
 };
 
 struct trash_answer {
-    int32_t result; /* 0 or -errno */
+    int32_t result; /* 0, TRASH_MISSING, TRASH_ELSEWHERE, or -errno */
     struct stat folder;
     struct trash_item item; /* TRASH_TAKE */
 };
@@ -53,15 +54,15 @@ struct trash_answer {
 /* Where something went, or comes from. */
 struct trashed {
     struct trash_item item;
-    bool below; /* in the trash of a file system below DIR, which is: */
+    struct span original; /* where it was: below DIR, or below the top of its trash's file system */
+    bool below;           /* in the trash of a file system below DIR, which is: */
     struct trash trash;
 };
 
-enum { TRASH_FOR_GOOD = 1 };
-
 /* Moves to the trash what `place` has, found by `path`, and looks like `st`; under the name's lock,
- * on a helper thread, as all of this. Returns 0, TRASH_FOR_GOOD where it is in a trash already, or
- * -errno. After 0 trashing_sync() is called, with the same `durable`. */
+ * on a helper thread, as all of this. Returns 0, TRASH_FOR_GOOD, or
+ * -errno: -EEXIST where the path leads elsewhere by now. After 0 trashing_sync() is called, with
+ * the same `durable`. */
 int trashing_take(struct trashing *t, const struct place *place, const struct stat *st,
                   struct span path, bool durable, struct trashed *ret_trashed);
 
@@ -70,8 +71,9 @@ int trashing_take(struct trashing *t, const struct place *place, const struct st
 int trashing_sync(struct trashing *t, struct trashed *trashed, bool durable);
 
 /* The way back, to `place`, found by `path`, which is what it had when it was taken; under the
- * name's lock. Returns 0 or -errno as trash_give_back(). After 0 trashing_forget() is called once
- * the place's folder is synced, or trash_close() for ret_trashed->trash if that fails. */
+ * name's lock. Returns as trash_give_back(), and TRASH_ELSEWHERE.
+ * After 0 trashing_forget() is called once the place's folder is synced, or trash_close() for
+ * ret_trashed->trash if that fails; `path` stays until then. */
 int trashing_give_back(struct trashing *t, const struct trash_item *item, const struct place *place,
                        struct span path, struct trashed *ret_trashed);
 

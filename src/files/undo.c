@@ -15,10 +15,18 @@ enum { SLOT_CHARS = 4, RANDOM_BYTES = 16 };
 
 _Static_assert(LIMIT_UNDOS <= 0x10000, "a slot has four digits");
 
+/* Looked through for each deletion, so it has all that is asked for then. What was taken out keeps
+ * its place, to which it may be put back, until that is the oldest. */
+struct slot {
+    uint64_t number; /* of the deletion that was noted here last; 0: none yet */
+    uint64_t owner;
+    struct undo *undo; /* NULL: none yet, or taken out */
+};
+
 struct undos {
     pthread_mutex_t mutex;
-    unsigned next; /* where the next one goes: the oldest, if there is any */
-    struct undo *slots[LIMIT_UNDOS];
+    uint64_t last_number;
+    struct slot slots[LIMIT_UNDOS];
 };
 
 int undos_create(struct undos **ret_undos)
@@ -37,7 +45,7 @@ void undos_destroy(struct undos *undos)
     if (!undos)
         return;
     for (unsigned i = 0; i < LIMIT_UNDOS; i++)
-        free(undos->slots[i]);
+        free(undos->slots[i].undo);
     pthread_mutex_destroy(&undos->mutex);
     free(undos);
 }
@@ -59,7 +67,7 @@ static struct undo *copy(const struct undo *undo)
     return c;
 }
 
-static int make_token(unsigned slot, char out[UNDO_TOKEN_BYTES + 1])
+static int make_token(uint16_t slot, char out[UNDO_TOKEN_BYTES + 1])
 {
     uint8_t random[DIGEST_BYTES] = {0};
     char hex[2 * DIGEST_BYTES];
@@ -71,6 +79,35 @@ static int make_token(unsigned slot, char out[UNDO_TOKEN_BYTES + 1])
     return 0;
 }
 
+/* A short name for a user. Nobody finds two with the same one. */
+static uint64_t owner_of(struct span user)
+{
+    uint8_t digest[DIGEST_BYTES];
+    uint64_t owner;
+
+    digest_sha256(user, SPAN(""), digest);
+    memcpy(&owner, digest, sizeof(owner));
+    return owner;
+}
+
+/* The one that is free, or else the oldest: of this user's, if he has his share, or of all. */
+static unsigned find_slot(const struct undos *undos, uint64_t owner)
+{
+    const struct slot *slots = undos->slots;
+    unsigned oldest = 0, own_oldest = LIMIT_UNDOS, own = 0;
+
+    for (unsigned i = 0; i < LIMIT_UNDOS; i++) {
+        if (slots[i].number < slots[oldest].number)
+            oldest = i;
+        if (slots[i].number == 0 || slots[i].owner != owner)
+            continue;
+        own++;
+        if (own_oldest == LIMIT_UNDOS || slots[i].number < slots[own_oldest].number)
+            own_oldest = i;
+    }
+    return own < LIMIT_UNDOS_PER_USER ? oldest : own_oldest;
+}
+
 int undos_add(struct undos *undos, const struct undo *undo, uint64_t now_ms,
               char ret_token[UNDO_TOKEN_BYTES + 1])
 {
@@ -78,19 +115,20 @@ int undos_add(struct undos *undos, const struct undo *undo, uint64_t now_ms,
 
     if (!c)
         return -ENOMEM;
+    const uint64_t owner = owner_of(undo->user);
+    struct undo *left_over = c;
     c->ends_ms = now_ms + LIMIT_UNDO_MS;
     pthread_mutex_lock(&undos->mutex);
-    unsigned slot = undos->next;
-    int r = make_token(slot, c->token);
+    unsigned at = find_slot(undos, owner);
+    int r = make_token((uint16_t)at, c->token);
     if (r == 0) {
         memcpy(ret_token, c->token, sizeof(c->token));
-        undos->next = (slot + 1) % LIMIT_UNDOS;
-        free(undos->slots[slot]);
-        undos->slots[slot] = c;
+        c->number = ++undos->last_number;
+        left_over = undos->slots[at].undo;
+        undos->slots[at] = (struct slot){.number = c->number, .owner = owner, .undo = c};
     }
     pthread_mutex_unlock(&undos->mutex);
-    if (r < 0)
-        free(c);
+    free(left_over);
     return r;
 }
 
@@ -118,11 +156,11 @@ struct undo *undos_take(struct undos *undos, struct span user, struct span token
     if (slot == LIMIT_UNDOS)
         return NULL;
     pthread_mutex_lock(&undos->mutex);
-    struct undo *u = undos->slots[slot];
+    struct undo *u = undos->slots[slot].undo;
     if (u && now_ms < u->ends_ms && span_equal(u->user, user) &&
         digest_equal_bytes(span_of(u->token, UNDO_TOKEN_BYTES), token)) {
         found = u;
-        undos->slots[slot] = NULL;
+        undos->slots[slot].undo = NULL;
     }
     pthread_mutex_unlock(&undos->mutex);
     return found;
@@ -134,8 +172,8 @@ void undos_put_back(struct undos *undos, struct undo *undo)
 
     pthread_mutex_lock(&undos->mutex);
     /* Unless a younger one has its place by now. */
-    if (!undos->slots[slot]) {
-        undos->slots[slot] = undo;
+    if (undos->slots[slot].number == undo->number) {
+        undos->slots[slot].undo = undo;
         undo = NULL;
     }
     pthread_mutex_unlock(&undos->mutex);

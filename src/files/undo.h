@@ -1,9 +1,10 @@
 /* Deletions that can be taken back: what a token stands for that a DELETE was answered with.
  *
  * In memory, for all rings of the process, and for a while: LIMIT_UNDOS of them, of which the
- * oldest goes, each for LIMIT_UNDO_MS. A token is random, and good for the user whose deletion it
- * was. What it leads to is looked at when it is used (trash_give_back()): by then a desktop may
- * have emptied the trash. All functions are for any thread and do no I/O.
+ * oldest goes, each for LIMIT_UNDO_MS. A user has the last LIMIT_UNDOS_PER_USER of his, so that he
+ * does not push out what all others may want back. A token is random, and good for the user whose
+ * deletion it was. What it leads to is looked at when it is used (trash_give_back()): by then a
+ * desktop may have emptied the trash. All functions are for any thread and do no I/O.
  */
 #pragma once
 
@@ -16,10 +17,12 @@ enum { UNDO_TOKEN_BYTES = 4 + 32 };
 /* One of them, as it was noted. */
 struct undo {
     char token[UNDO_TOKEN_BYTES + 1];
+    uint64_t number; /* they are counted from 1 */
     struct trash_item item;
     bool is_folder;
     dev_t dev; /* what it was, to be recognized where somebody else has put it back */
     ino_t ino;
+    dev_t dir_dev;          /* of the folder that it was in */
     struct span user, path; /* path: where it was, as the request had it; followed by a NUL */
     uint64_t ends_ms;
 };
@@ -30,7 +33,7 @@ struct undos;
 int undos_create(struct undos **ret_undos);
 void undos_destroy(struct undos *undos);
 
-/* Notes what `undo` says, but for its token and its end: a copy. `now_ms` is CLOCK_MONOTONIC.
+/* Notes what `undo` says, but for its token, number and end: a copy. `now_ms` is CLOCK_MONOTONIC.
  * Returns 0 and the token, or -errno: then this one cannot be taken back. */
 int undos_add(struct undos *undos, const struct undo *undo, uint64_t now_ms,
               char ret_token[UNDO_TOKEN_BYTES + 1]);

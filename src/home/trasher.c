@@ -61,7 +61,7 @@ static int open_trash(const char *folder, const char *name, struct trash *ret)
 {
     _cleanup_close_ int fd = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
-    return fd < 0 ? -errno : trash_open(fd, name, geteuid(), ret);
+    return fd < 0 ? -errno : trash_open(fd, name, geteuid(), true, ret);
 }
 
 static int put_prefix(struct trasher *t, const char *dir)
@@ -146,25 +146,35 @@ static int find_trash(struct trasher *t, const struct boot *boot)
 
 /* --- serving --- */
 
-/* The place that is asked for, as home sees it: -EEXIST where it was renamed meanwhile by others,
- * or lies under a cover. `*ret_original` is how the trash knows it. */
-static int open_place(struct trasher *t, struct place *ret_place, struct span *ret_original)
+/* How the trash knows what has the path. */
+static int find_original(struct trasher *t, struct span *ret_original)
 {
     const struct trash_request *q = &t->request;
-    struct place place;
     size_t len = strnlen(q->path, sizeof(q->path));
 
     if (len == 0 || len == sizeof(q->path))
         return -EINVAL;
-    int r = place_open_link(t->dir_fd, span_of(q->path, len), RESOLVE_NO_XDEV, &place);
-    if (r < 0)
-        return r == -ENOENT ? -EEXIST : r;
-    if (place.dir.st_dev != q->dir_dev || place.dir.st_ino != q->dir_ino) {
-        place_close(&place);
-        return -EEXIST;
-    }
     int n = snprintf(t->original, sizeof(t->original), "%s%s", t->prefix, q->path);
     *ret_original = span_of(t->original, (size_t)n);
+    return 0;
+}
+
+/* The place that is asked for, as home sees it: TRASH_ELSEWHERE where its folder was renamed
+ * meanwhile by others, or lies under a cover. */
+static int open_place(struct trasher *t, struct place *ret_place, struct span *ret_original)
+{
+    const struct trash_request *q = &t->request;
+    struct place place;
+
+    int r = find_original(t, ret_original);
+    if (r == 0)
+        r = place_open_link(t->dir_fd, span_str(q->path), RESOLVE_NO_XDEV, &place);
+    if (r < 0)
+        return r == -ENOENT || r == -ENOTDIR ? TRASH_ELSEWHERE : r;
+    if (place.dir.st_dev != q->dir_dev || place.dir.st_ino != q->dir_ino) {
+        place_close(&place);
+        return TRASH_ELSEWHERE;
+    }
     *ret_place = place;
     return 0;
 }
@@ -177,7 +187,7 @@ static int take(struct trasher *t, struct trash_item *ret_item)
     struct stat st;
 
     int r = open_place(t, &place, &original);
-    if (r < 0)
+    if (r != 0)
         return r;
     r = place_look(&place, &st);
     if (r == 0 && (st.st_dev != q->dev || st.st_ino != q->ino))
@@ -189,27 +199,37 @@ static int take(struct trasher *t, struct trash_item *ret_item)
 }
 
 /* A single name, no way to anywhere else. */
-static bool is_name(const char name[NAME_MAX + 1])
+static bool is_name(const char name[TRASH_NAME_MAX + 1])
 {
-    struct span s = span_of(name, strnlen(name, NAME_MAX + 1));
+    struct span s = span_of(name, strnlen(name, TRASH_NAME_MAX + 1));
 
-    return s.len > 0 && s.len <= NAME_MAX && !memchr(s.data, '/', s.len) &&
+    return s.len > 0 && s.len <= TRASH_NAME_MAX && !memchr(s.data, '/', s.len) &&
            !span_equal(s, SPAN(".")) && !span_equal(s, SPAN(".."));
 }
 
-/* Only to where its text in the trash says it was, below DIR: nothing that lies in the trash of a
- * desktop besides comes within reach of home. */
+/* Only to where its note in the trash says it was, below DIR, and only for who knows the note's
+ * key: nothing that lies in the trash besides, by a desktop or by another run of the server, comes
+ * within reach of home. */
 static int give_back(struct trasher *t)
 {
     struct span original;
     struct place place;
 
     int r = open_place(t, &place, &original);
-    if (r < 0)
+    if (r != 0)
         return r;
     r = trash_give_back(&t->trash, &t->request.item, original, &place);
     place_close(&place);
     return r;
+}
+
+static int forget(struct trasher *t)
+{
+    const struct trash_request *q = &t->request;
+    struct span original;
+    int r = find_original(t, &original);
+
+    return r < 0 ? r : trash_forget(&t->trash, &q->item, original, q->durable != 0);
 }
 
 int trasher_do(struct trasher *t, struct trash_item *ret_item)
@@ -224,8 +244,7 @@ int trasher_do(struct trasher *t, struct trash_item *ret_item)
     case TRASH_GIVE_BACK:
         return is_name(q->item.name) ? give_back(t) : -EINVAL;
     case TRASH_FORGET:
-        return is_name(q->item.name) ? trash_forget(&t->trash, q->item.name, q->durable != 0)
-                                     : -EINVAL;
+        return is_name(q->item.name) ? forget(t) : -EINVAL;
     }
     return -EINVAL;
 }

@@ -63,6 +63,18 @@ static size_t utf8_length(struct span text)
     return length;
 }
 
+/* DEL, or one of U+0080 to U+009F: the number of a character that a document may have, but a
+ * terminal obeys; 0 for all others. */
+static unsigned upper_control(struct span character)
+{
+    unsigned char first = (unsigned char)character.data[0];
+
+    if (first == 0x7f)
+        return first;
+    unsigned char second = character.len == 2 ? (unsigned char)character.data[1] : 0xff;
+    return first == 0xc2 && second < 0xa0 ? second : 0;
+}
+
 void escape_json(struct buf *out, struct span text)
 {
     while (text.len > 0) {
@@ -74,8 +86,8 @@ void escape_json(struct buf *out, struct span text)
         } else if (c == '"' || c == '\\') {
             buf_append_char(out, '\\');
             buf_append_char(out, c);
-        } else if (length == 2 && c == '\xc2' && (unsigned char)text.data[1] < 0xa0) {
-            buf_printf(out, "\\u%04x", (unsigned char)text.data[1]); /* U+0080 to U+009F */
+        } else if (upper_control(span_first(text, length)) > 0) {
+            buf_printf(out, "\\u%04x", upper_control(span_first(text, length)));
         } else if (is_control(c) || c == '<' || c == '>' || c == '&') {
             buf_printf(out, "\\u%04x", (unsigned)c);
         } else {
@@ -118,7 +130,12 @@ void escape_xml(struct buf *out, struct span text)
 {
     while (text.len > 0) {
         size_t length = utf8_length(text);
-        buf_append(out, length == 0 ? REPLACEMENT : xml_form(span_first(text, length)));
+        struct span character = span_first(text, length);
+        unsigned control = length == 0 ? 0 : upper_control(character);
+        if (control > 0)
+            buf_printf(out, "&#%u;", control);
+        else
+            buf_append(out, length == 0 ? REPLACEMENT : xml_form(character));
         text = span_skip(text, length == 0 ? 1 : length);
     }
 }

@@ -8,7 +8,8 @@
 void escape_html(struct buf *out, struct span text);
 
 /* Content of an XML 1.0 element, or the value of an attribute in double quotes. What is not UTF-8,
- * and characters that no XML document may have, become U+FFFD. */
+ * and characters that no XML document may have, become U+FFFD; other control characters are written
+ * as references, so that the text may be shown on a terminal. */
 void escape_xml(struct buf *out, struct span text);
 
 /* The inside of a JSON string (RFC 8259 section 7). Bytes that are not UTF-8 become U+FFFD, for

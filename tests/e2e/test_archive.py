@@ -378,7 +378,7 @@ def test_links(server, kind):
     with open(os.path.join(server.base, "secret"), "w", encoding="ascii") as file:
         file.write("SECRET")
     for name, target in {"to-file": "inner/file.txt", "to-folder": "inner", "to-above": "..", "absolute": "/etc/passwd", "outside": "../../secret",
-                         "nowhere": "missing", "circle": "circle", "inner/up-and-down": "../inner/file.txt"}.items():
+                         "nowhere": "missing", "circle": "circle", "\x9b31mtwo\nlines\x7fü": "missing", "inner/up-and-down": "../inner/file.txt"}.items():
         if not os.path.lexists(server.path(f"links/{name}")):
             os.symlink(target, server.path(f"links/{name}"))
     if not os.path.lexists(server.path("links/fifo")):
@@ -389,6 +389,7 @@ def test_links(server, kind):
     assert names_in(kind, body) == {"links", "links/inner", "links/inner/file.txt", "links/to-file", "links/inner/up-and-down", f"links/{NOTES}"}
     assert text_in(kind, body, "links/to-file") == text_in(kind, body, "links/inner/up-and-down") == "content"
     notes = text_in(kind, body, f"links/{NOTES}")
+    assert "\r\n?31mtwo?lines?ü: " in notes
     for name in ("to-folder", "to-above", "absolute", "outside", "nowhere", "circle", "fifo"):
         assert f"\r\n{name}: " in notes
     # Also where they are chosen by name.

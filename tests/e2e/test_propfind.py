@@ -239,14 +239,16 @@ def test_names_that_are_no_text(server):
 
 def test_names_with_control_characters(server):
     """XML can hold three of them."""
-    name = "".join(map(chr, range(1, 32))) + "\x7f"
+    name = "".join(map(chr, range(1, 32))) + "\x7f\x80\x9b\x9f\xa0"
     server.write(f"control/{name}/{name}", "x")
     quoted = urllib.parse.quote(name)
     for depth in "1", "infinity":
-        found = read_multistatus(propfind(server, f"/control/{quoted}/", depth=depth))
+        response = propfind(server, f"/control/{quoted}/", depth=depth)
+        assert not [one for one in response.body.decode() if one != "\n" and (one < " " or "\x7f" <= one < "\xa0")]
+        found = read_multistatus(response)
         assert set(found) == {f"/control/{quoted}/", f"/control/{quoted}/{quoted}"}
         for one in found.values():
-            assert one[DAV + "displayname"][1].text == "".join(c if c in "\t\n\r\x7f" else "\ufffd" for c in name)
+            assert one[DAV + "displayname"][1].text == "".join(c if c in "\t\n\r" or c >= " " else "\ufffd" for c in name)
     assert read_multistatus(propfind(server, f"/control/{quoted}/{quoted}")).keys() == {f"/control/{quoted}/{quoted}"}
 
 

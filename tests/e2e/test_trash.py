@@ -9,7 +9,7 @@ import threading
 import urllib.parse
 
 import pytest
-from client import together, wait_for
+from client import ClosedEarly, together, wait_for
 from dav import lock, token_of, unlock
 from faults import Faults
 from machine import IN_VM, IS_ROOT, USER, not_in_the_vm, open, os
@@ -187,6 +187,14 @@ def home_and_children(server):
     return next((pid, children) for pid in server.roles()["home"] if (children := children_of(pid)))
 
 
+def answers(ask):
+    """What ask() returns, False where home has ended before it answered."""
+    try:
+        return ask()
+    except (OSError, ClosedEarly):
+        return False
+
+
 def test_its_processes_live_and_die_with_home(server):
     home, children = home_and_children(server)
     for child in children:
@@ -196,7 +204,7 @@ def test_its_processes_live_and_die_with_home(server):
     os.kill(home, 9)
     wait_for(lambda: not any(os.path.exists(f"/proc/{child}") for child in children), 5 * SLOW, "their end")
     server.write("x", "x")
-    wait_for(lambda: delete(server, "/x").status == 204, 10 * SLOW, "another one")
+    wait_for(lambda: answers(lambda: delete(server, "/x").status == 204), 10 * SLOW, "another one")
     assert set(lies_there(home_trash(server))) == {"x"}
 
 
@@ -410,6 +418,35 @@ def test_what_a_desktop_has_done_meanwhile(server):
     assert sorted(os.listdir(trash + "/files")) == ["moved", "new"] == sorted(one[:-10] for one in os.listdir(trash + "/info"))
 
 
+def test_a_desktop_deletes_it_again_meanwhile(server):
+    """The same name, the same place, the same time: and yet another deletion."""
+    trash = home_trash(server)
+    token = delete(server, server.write("d/x", "x")).field("Trash-Token")
+    with open(f"{trash}/info/x.trashinfo") as file:
+        text = file.read()
+    lines = text.splitlines(keepends=True)
+    assert [line.split("=")[0] for line in lines] == ["[Trash Info]\n", "Path", "DeletionDate", "X-Fastfile-Deletion"]
+    for other in ("".join(lines[:3]), text[:-2] + "~\n"):
+        with open(f"{trash}/info/x.trashinfo", "w") as file:
+            file.write(other)
+        assert restore(server, token).status == 404
+    assert set(lies_there(trash)) == {"x"}
+    with open(f"{trash}/info/x.trashinfo", "w") as file:
+        file.write(text)
+    assert restore(server, token).status == 201, "what was missing may come again"
+    assert lies_there(trash) == {}
+
+
+def test_its_folder_under_another_name(server):
+    token = delete(server, server.write("d/x", "x")).field("Trash-Token")
+    os.rename(server.path("d"), server.path("e"))
+    for _ in range(2):
+        response = restore(server, token)
+        assert response.status == 409 and b"folder" in response.body
+    os.rename(server.path("e"), server.path("d"))
+    assert restore(server, token).status == 201
+
+
 def test_whose_deletion_it_was(make_server):
     carol = ("carol", "carpenter")
     one = make_server("--trash", users={ALICE[0]: (ALICE[1], False), BOB[0]: (BOB[1], True), carol[0]: (carol[1], False)})
@@ -485,7 +522,7 @@ def test_what_cannot_be_taken_back(make_server):
 def test_another_home_knows_nothing_of_it(server):
     token = delete(server, server.write("x", "x")).field("Trash-Token")
     os.kill(home_and_children(server)[0], 9)
-    wait_for(lambda: server.get("/").status == 200, 10 * SLOW, "another one")
+    wait_for(lambda: answers(lambda: server.get("/").status == 200), 10 * SLOW, "another one")
     assert restore(server, token).status == 404
     assert set(lies_there(home_trash(server))) == {"x"}
 
@@ -534,6 +571,41 @@ def test_back_to_what_is_mounted_below(make_server):
         one.stop()
     finally:
         subprocess.run(["umount", "-l", one.path("usb")], check=True)
+
+
+@needs_mounts
+def test_back_to_what_is_not_mounted_any_more(make_server):
+    """Shared, so that home sees what is mounted later."""
+    one = make_server("--trash", start=False, dir_name="top/files")
+    top, disk = os.path.dirname(one.dir), os.path.join(one.base, "disk")
+    os.mkdir(disk)
+    for folder in top, disk:
+        subprocess.run(["mount", "-t", "tmpfs", "none", folder], check=True)
+        own(folder)
+    try:
+        subprocess.run(["mount", "--make-shared", top], check=True)
+        os.mkdir(one.dir)
+        one.mkdir("usb")
+        subprocess.run(["mount", "--bind", disk, one.path("usb")], check=True)
+        one.write("usb/x", "x")
+        one.start()
+        token = delete(one, "/usb/x").field("Trash-Token")
+        subprocess.run(["umount", "-l", one.path("usb")], check=True)
+        for _ in range(2):
+            response = restore(one, token)
+            assert response.status == 409 and b"folder" in response.body
+        assert os.listdir(one.path("usb")) == []
+        subprocess.run(["mount", "--bind", disk, one.path("usb")], check=True)
+        os.rename(f"{disk}/.Trash-{USER.pw_uid}", f"{disk}/aside")
+        assert restore(one, token).status == 404
+        assert os.listdir(disk) == ["aside"], "no trash is made on the way back"
+        os.rename(f"{disk}/aside", f"{disk}/.Trash-{USER.pw_uid}")
+        assert restore(one, token).status == 201
+        assert one.get("/usb/x").body == b"x"
+        one.stop()
+    finally:
+        for folder in top, disk:
+            subprocess.run(["umount", "-R", "-l", folder], check=True)
 
 
 @needs_mounts

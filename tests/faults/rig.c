@@ -131,7 +131,7 @@ static void prepare_trash(int root_fd)
     int ends[2];
 
     trasher.dir_fd = root_fd;
-    if (trash_open(folder, "Trash", geteuid(), &trasher.trash) < 0 ||
+    if (trash_open(folder, "Trash", geteuid(), true, &trasher.trash) < 0 ||
         socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
         abort();
     trashing.channel_fds[trashing.idle++] = ends[0];
@@ -392,6 +392,7 @@ static void note_what_was_deleted(void)
         if (!c->deleted)
             continue;
         undo.path = span_str(c->deleted);
+        memset(undo.item.key, WORLD_RANDOM_BYTE, sizeof(undo.item.key));
         snprintf(undo.item.name, sizeof(undo.item.name), "%s", strrchr(c->deleted, '/') + 1);
         if (undos_add(rig.undos, &undo, io_sim_now_ms(), token) < 0 ||
             strcmp(token, SCRIPT_UNDO) != 0)

@@ -13,7 +13,9 @@
 #include <unistd.h>
 
 #include "fault.h"
+#include "files/trash.h"
 #include "script_folder.h"
+#include "world.h"
 
 enum {
     TEXT_BYTES = 8 * 1024,
@@ -245,7 +247,7 @@ void restore_trashed(int root_fd)
 /* As files/trash.c does it; `original` is relative to the top of the trash's file system. */
 static void delete_thing(int root_fd, enum thing thing, bool below, const char *original)
 {
-    char to[PATH_BYTES], text[PATH_BYTES], date[32];
+    char to[PATH_BYTES], text[PATH_BYTES], date[32], key[2 * TRASH_KEY_BYTES + 1];
     const time_t deleted_s = SCRIPT_DELETED_S;
     struct tm tm;
     const char *path = things[thing].path, *name = strrchr(path, '/') + 1;
@@ -266,7 +268,10 @@ static void delete_thing(int root_fd, enum thing thing, bool below, const char *
     snprintf(to, sizeof(to), "%s/info/%s.trashinfo", trash, name);
     localtime_r(&deleted_s, &tm);
     strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &tm);
-    snprintf(text, sizeof(text), "[Trash Info]\nPath=%s\nDeletionDate=%s\n", original, date);
+    for (unsigned i = 0; i < TRASH_KEY_BYTES; i++)
+        snprintf(key + (size_t)2 * i, 3, "%02x", WORLD_RANDOM_BYTE);
+    snprintf(text, sizeof(text), "[Trash Info]\nPath=%s\nDeletionDate=%s\nX-Fastfile-Deletion=%s\n",
+             original, date, key);
     script_make_file(root_fd, to, span_of(text, strlen(text)));
 }
 

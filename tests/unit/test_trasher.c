@@ -44,7 +44,7 @@ static int set_up(void **state)
     make_file(&f, "dir/sub/x", "x");
     f.trasher.dir_fd = openat(f.fd, "dir", O_PATH | O_DIRECTORY | O_CLOEXEC);
     assert_true(f.trasher.dir_fd >= 0);
-    assert_int_equal(trash_open(f.fd, "Trash", geteuid(), &f.trasher.trash), 0);
+    assert_int_equal(trash_open(f.fd, "Trash", geteuid(), true, &f.trasher.trash), 0);
     snprintf(f.trasher.prefix, sizeof(f.trasher.prefix), "%s/dir/", f.path);
     *state = &f;
     return 0;
@@ -111,11 +111,11 @@ static int give_back(struct fixture *f, const char *path, const char *folder,
     return trasher_do(&f->trasher, &none);
 }
 
-static int forget(struct fixture *f, const struct trash_item *item)
+static int forget(struct fixture *f, const char *path, const struct trash_item *item)
 {
     struct trash_item none;
 
-    request_for(f, TRASH_FORGET, "", "dir")->item = *item;
+    request_for(f, TRASH_FORGET, path, "dir")->item = *item;
     return trasher_do(&f->trasher, &none);
 }
 
@@ -126,15 +126,15 @@ static void there_and_back(void **state)
 
     struct trash_item item = take(f);
     assert_true(is_there(f, "Trash/files/x") && is_there(f, "Trash/info/x.trashinfo"));
-    assert_int_equal(forget(f, &item), -EEXIST); /* not while it is there */
+    assert_int_equal(forget(f, "sub/x", &item), -EEXIST); /* not while it is there */
     assert_true(is_there(f, "Trash/info/x.trashinfo"));
     assert_int_equal(give_back(f, "sub/x", "dir/sub", &item), 0);
     assert_int_equal(look(f, "dir/sub/x").st_ino, x.st_ino);
     assert_false(is_there(f, "Trash/files/x"));
-    assert_int_equal(forget(f, &item), 0);
+    assert_int_equal(forget(f, "sub/x", &item), 0);
     assert_false(is_there(f, "Trash/info/x.trashinfo"));
-    assert_int_equal(forget(f, &item), 0);
-    assert_int_equal(give_back(f, "sub/x", "dir/sub", &item), -ENOENT);
+    assert_int_equal(forget(f, "sub/x", &item), 0);
+    assert_int_equal(give_back(f, "sub/x", "dir/sub", &item), TRASH_MISSING);
 }
 
 static void nothing_is_replaced(void **state)
@@ -154,13 +154,90 @@ static void only_to_where_it_was(void **state)
     struct trash_item item = take(f), older = item;
 
     older.deleted_s--;
-    assert_int_equal(give_back(f, "x", "dir", &item), -ENOENT);
-    assert_int_equal(give_back(f, "sub/y", "dir/sub", &item), -ENOENT);
-    assert_int_equal(give_back(f, "sub/x", "dir/sub", &older), -ENOENT);
-    assert_int_equal(give_back(f, "sub/x", "dir", &item), -EEXIST);
+    assert_int_equal(give_back(f, "x", "dir", &item), TRASH_MISSING);
+    assert_int_equal(give_back(f, "sub/y", "dir/sub", &item), TRASH_MISSING);
+    assert_int_equal(give_back(f, "sub/x", "dir/sub", &older), TRASH_MISSING);
+    assert_int_equal(give_back(f, "sub/x", "dir", &item), TRASH_ELSEWHERE);
     assert_int_equal(give_back(f, "../other/x", "other", &item), -EXDEV);
-    assert_int_equal(give_back(f, "none/x", "dir/sub", &item), -EEXIST);
+    assert_int_equal(give_back(f, "none/x", "dir/sub", &item), TRASH_ELSEWHERE);
+    older.deleted_s = INT64_MAX; /* no year has so many digits */
+    assert_int_equal(give_back(f, "sub/x", "dir/sub", &older), -EINVAL);
     assert_true(is_there(f, "Trash/files/x") && !is_there(f, "dir/sub/x"));
+}
+
+/* As after another run of the server: all is known about it but its key. */
+static void only_with_its_key(void **state)
+{
+    struct fixture *f = *state;
+    struct trash_item item = take(f), guess = item;
+
+    for (unsigned i = 0; i < TRASH_KEY_BYTES; i++) {
+        guess = item;
+        guess.key[i] ^= 1;
+        assert_int_equal(give_back(f, "sub/x", "dir/sub", &guess), TRASH_MISSING);
+    }
+    assert_int_equal(give_back(f, "sub/x", "dir/sub", &item), 0);
+    assert_int_equal(forget(f, "sub/x", &guess), 0);
+    assert_int_equal(forget(f, "sub/y", &item), 0);
+    assert_true(is_there(f, "Trash/info/x.trashinfo"));
+    assert_int_equal(forget(f, "sub/x", &item), 0);
+    assert_false(is_there(f, "Trash/info/x.trashinfo"));
+}
+
+static void each_deletion_has_another_key(void **state)
+{
+    struct fixture *f = *state;
+    struct trash_item first = take(f), second;
+
+    assert_int_equal(give_back(f, "sub/x", "dir/sub", &first), 0);
+    assert_int_equal(forget(f, "sub/x", &first), 0);
+    second = take(f);
+    assert_memory_not_equal(first.key, second.key, TRASH_KEY_BYTES);
+}
+
+/* What is missing: the thing, or the folder that it was in? */
+static void where_its_folder_goes_meanwhile(void **state)
+{
+    struct fixture *f = *state;
+    struct trash_item item = take(f);
+    struct place place = {.name = "x"};
+    char original[128];
+
+    place.dir_fd = openat(f->fd, "dir/sub", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_true(place.dir_fd >= 0);
+    assert_int_equal(unlinkat(f->fd, "dir/sub", AT_REMOVEDIR), 0);
+    snprintf(original, sizeof(original), "%s/dir/sub/x", f->path);
+    assert_int_equal(trash_give_back(&f->trasher.trash, &item, span_str(original), &place),
+                     -ENOENT);
+    assert_int_equal(unlinkat(f->fd, "Trash/files/x", 0), 0);
+    assert_int_equal(trash_give_back(&f->trasher.trash, &item, span_str(original), &place),
+                     TRASH_MISSING);
+    close(place.dir_fd);
+}
+
+static void nothing_is_made_on_the_way_back(void **state)
+{
+    struct fixture *f = *state;
+    struct trash trash = TRASH_NONE;
+
+    assert_int_equal(trash_open(f->fd, "none", geteuid(), false, &trash), -ENOENT);
+    assert_false(is_there(f, "none"));
+    assert_int_equal(mkdirat(f->fd, "none", 0700), 0);
+    assert_int_equal(trash_open(f->fd, "none", geteuid(), false, &trash), -ENOENT);
+    assert_false(is_there(f, "none/files") || is_there(f, "none/info"));
+}
+
+/* The note about a longer name would have no name of its own. */
+static void names_that_are_too_long(void **state)
+{
+    struct fixture *f = *state;
+    struct trash_item item = {.name = ""};
+
+    memset(item.name, 'n', TRASH_NAME_MAX);
+    assert_int_equal(give_back(f, "x", "dir", &item), TRASH_MISSING);
+    memset(item.name, 'n', sizeof(item.name));
+    assert_int_equal(give_back(f, "x", "dir", &item), -EINVAL);
+    assert_int_equal(forget(f, "x", &item), -EINVAL);
 }
 
 static void what_a_desktop_put_there_stays(void **state)
@@ -171,19 +248,18 @@ static void what_a_desktop_put_there_stays(void **state)
     char text[128];
 
     make_file(f, "Trash/files/x", "secret");
-    assert_int_equal(give_back(f, "x", "dir", &item), -ENOENT);
+    assert_int_equal(give_back(f, "x", "dir", &item), TRASH_MISSING);
     snprintf(text, sizeof(text), "[Trash Info]\nPath=%s/other/x\nDeletionDate=%s\n", f->path,
              "1970-01-01T00:00:00");
     make_file(f, "Trash/info/x.trashinfo", text);
-    assert_int_equal(give_back(f, "x", "dir", &item), -ENOENT);
-    assert_int_equal(forget(f, &item), -EEXIST);
+    assert_int_equal(give_back(f, "x", "dir", &item), TRASH_MISSING);
+    assert_int_equal(forget(f, "x", &item), 0);
     for (unsigned i = 0; i < COUNT(names); i++) {
         snprintf(item.name, sizeof(item.name), "%s", names[i]);
         assert_int_equal(give_back(f, "x", "dir", &item), -EINVAL);
-        assert_int_equal(forget(f, &item), -EINVAL);
+        assert_int_equal(forget(f, "x", &item), -EINVAL);
     }
-    memset(item.name, 'n', sizeof(item.name));
-    assert_int_equal(give_back(f, "x", "dir", &item), -EINVAL);
+    assert_int_equal(forget(f, "", &item), -EINVAL);
     f->trasher.request.work = 99;
     assert_int_equal(trasher_do(&f->trasher, &item), -EINVAL);
     assert_true(is_there(f, "Trash/files/x") && is_there(f, "Trash/info/x.trashinfo"));
@@ -195,6 +271,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(there_and_back, set_up, tear_down),
         cmocka_unit_test_setup_teardown(nothing_is_replaced, set_up, tear_down),
         cmocka_unit_test_setup_teardown(only_to_where_it_was, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(only_with_its_key, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(each_deletion_has_another_key, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(where_its_folder_goes_meanwhile, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(nothing_is_made_on_the_way_back, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(names_that_are_too_long, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_a_desktop_put_there_stays, set_up, tear_down),
     };
 

@@ -115,18 +115,56 @@ static void other_tokens_are_none(void **state)
 
 static void the_oldest_goes(void **state)
 {
-    char first[UNDO_TOKEN_BYTES + 1], second[UNDO_TOKEN_BYTES + 1], token[UNDO_TOKEN_BYTES + 1];
+    char first[UNDO_TOKEN_BYTES + 1], second[UNDO_TOKEN_BYTES + 1], token[UNDO_TOKEN_BYTES + 1],
+        user[16];
 
     add(*state, "alice", "first", 0, first);
     add(*state, "alice", "second", 0, second);
     struct undo *undo = take(*state, "alice", first, 0);
     assert_non_null(undo);
-    for (unsigned i = 2; i <= LIMIT_UNDOS; i++)
-        add(*state, "bob", "another", 0, token);
+    for (unsigned i = 2; i <= LIMIT_UNDOS; i++) {
+        snprintf(user, sizeof(user), "%u", i % (2 * LIMIT_UNDOS / LIMIT_UNDOS_PER_USER));
+        add(*state, user, "another", 0, token);
+    }
     undos_put_back(*state, undo); /* its place is another's by now */
     assert_false(is_there(*state, "alice", first, 0));
     assert_true(is_there(*state, "alice", second, 0));
+    assert_true(is_there(*state, user, token, 0));
+}
+
+/* Whoever deletes without end loses his own. */
+static void a_user_has_a_share(void **state)
+{
+    char alices[UNDO_TOKEN_BYTES + 1], first[UNDO_TOKEN_BYTES + 1], second[UNDO_TOKEN_BYTES + 1],
+        token[UNDO_TOKEN_BYTES + 1];
+
+    add(*state, "alice", "x", 0, alices);
+    add(*state, "bob", "first", 0, first);
+    add(*state, "bob", "second", 0, second);
+    for (unsigned i = 2; i < LIMIT_UNDOS_PER_USER; i++)
+        add(*state, "bob", "another", 0, token);
+    assert_true(is_there(*state, "bob", first, 0));
+    add(*state, "bob", "one too many", 0, token);
+    assert_false(is_there(*state, "bob", first, 0));
+    assert_true(is_there(*state, "bob", second, 0));
+    for (unsigned i = 0; i < LIMIT_UNDOS; i++)
+        add(*state, "bob", "another", 0, token);
+    assert_true(is_there(*state, "alice", alices, 0));
     assert_true(is_there(*state, "bob", token, 0));
+}
+
+/* Another deletion takes no place of what is just being taken back. */
+static void what_is_out_keeps_its_place(void **state)
+{
+    char first[UNDO_TOKEN_BYTES + 1], token[UNDO_TOKEN_BYTES + 1];
+
+    add(*state, "alice", "x", 0, first);
+    struct undo *undo = take(*state, "alice", first, 0);
+    assert_non_null(undo);
+    add(*state, "alice", "y", 0, token);
+    undos_put_back(*state, undo);
+    assert_true(is_there(*state, "alice", first, 0));
+    assert_true(is_there(*state, "alice", token, 0));
 }
 
 int main(void)
@@ -137,6 +175,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(it_ends, set_up, tear_down),
         cmocka_unit_test_setup_teardown(other_tokens_are_none, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_oldest_goes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_user_has_a_share, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_out_keeps_its_place, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
