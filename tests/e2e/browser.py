@@ -2,6 +2,7 @@
 
 SCREENSHOTS=FOLDER keeps the pictures that it takes.
 """
+import contextlib
 import functools
 import glob
 import hashlib
@@ -76,49 +77,47 @@ def make_files_to_walk(server):
         server.mkdir("/".join(["Deep"] + [f"a folder of level {level}" for level in range(1, number + 1)]))
 
 
-@pytest.fixture(scope="module")
-def module_server():
-    """One with a small file system in it, where there can be one."""
-    made = Server(start=False)
-    fs = None
-    try:
-        if not loop_fs.missing():
-            made.mkdir(SMALL)
-            fs = loop_fs.LoopFileSystem(made.path(SMALL), SMALL_BYTES)
+@contextlib.contextmanager
+def servers(with_small):
+    """Fresh ones for a script: its environment's part about them."""
+    with contextlib.ExitStack() as stack:
+        server, trash = Server(start=False), Server("--trash")
+        stack.callback(trash.finish)
+        if with_small := with_small and not loop_fs.missing():
+            server.mkdir(SMALL)
+            fs = loop_fs.LoopFileSystem(server.path(SMALL), SMALL_BYTES)
+            stack.callback(fs.finish)
             fs.mount()
             own(fs.mountpoint)
-        made.start()
-        yield made
-    finally:
-        if fs:
-            fs.finish()
-        made.finish()
+        stack.callback(server.finish)  # before what is mounted in it goes
+        server.start()
+        yield {"URL": server.origin, "FOLDER": server.dir, "SHA256": make_files(server), "SMALL": SMALL if with_small else "",
+               "TRASH_URL": trash.origin, "TRASH_FOLDER": trash.dir}
+        server.check_log()
+        trash.check_log()
 
 
-@pytest.fixture(scope="module")
-def trash_server():
-    made = Server("--trash")
-    yield made
-    made.finish()
-
-
-@pytest.fixture(scope="module")
-def run_script(module_server, trash_server, tmp_path_factory):
-    """run_script(path) runs one of them, if that has not been done; returns name → (whether it is well, why it was not run, what was said)."""
-    screenshots = os.environ.get("SCREENSHOTS") or str(tmp_path_factory.mktemp("screenshots"))
-    os.makedirs(screenshots, exist_ok=True)
-    environment = {**os.environ, "URL": module_server.origin, "CHROMIUM": CHROMIUM, "SCREENSHOTS": screenshots, "SLOW": str(SLOW),
-                   "SHA256": make_files(module_server), "FOLDER": module_server.dir, "SMALL": "" if loop_fs.missing() else SMALL,
-                   "TRASH_URL": trash_server.origin, "TRASH_FOLDER": trash_server.dir}
-
-    @functools.cache
-    def run(script):
+def run_one(script, screenshots):
+    """What node says of it."""
+    with servers(with_small=script == SCRIPTS["upload"]) as about:
+        environment = {**os.environ, **about, "CHROMIUM": CHROMIUM, "SCREENSHOTS": screenshots, "SLOW": str(SLOW)}
         try:
             done = subprocess.run([NODE, "--test-reporter=tap", script], env=environment, capture_output=True, text=True, timeout=600 * SLOW,
                                   check=False)
-            said = done.stdout + done.stderr
-        except subprocess.TimeoutExpired as late:  # and not once more for each of its tests
-            said = (late.stdout or b"").decode(errors="replace")
+            return done.stdout + done.stderr
+        except subprocess.TimeoutExpired as late:  # what has come to an end counts
+            return (late.stdout or b"").decode(errors="replace")
+
+
+@pytest.fixture(scope="module")
+def run_script(tmp_path_factory):
+    """run_script(path) runs one of them, if that has not been done; returns name → (whether it is well, why it was not run, what was said)."""
+    screenshots = os.environ.get("SCREENSHOTS") or str(tmp_path_factory.mktemp("screenshots"))
+    os.makedirs(screenshots, exist_ok=True)
+
+    @functools.cache
+    def run(script):
+        said = run_one(script, screenshots)
         found = re.findall(r"^(ok|not ok) \d+ - (.*?)(?: # SKIP (.*))?\n((?: .*\n)*)", said, re.M)
         results = {name: (word == "ok", skipped, about) for word, name, skipped, about in found}
         return lambda name: results.get(name, (False, "", f"It has not come to that:\n{said}"))

@@ -1,10 +1,10 @@
 """The file manager's uploads in Chromium."""
 import pytest
-from browser import check, module_server, needs_browser, run_script, scenarios, trash_server  # noqa: F401
+from browser import check, needs_browser, run_script, scenarios  # noqa: F401
 
 pytestmark = needs_browser
 
 
 @pytest.mark.parametrize("script, name", scenarios(["upload"]))
-def test_browser_uploads(server, run_script, script, name):  # noqa: F811
+def test_browser_uploads(run_script, script, name):  # noqa: F811
     check(run_script, script, name)
