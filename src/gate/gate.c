@@ -228,7 +228,8 @@ int gate_main(void)
     role.io = process.boot.io;
     /* With io_uring the kernel writes the log by itself. */
     if (r == 0 && role.io == LOOP_IO_EPOLL && process.boot.access_log)
-        r = offload_pool_create(LOG_THREADS, 0, &role.offload);
+        r = offload_pool_create((const unsigned[OFFLOAD_LANES]){[OFFLOAD_FAST] = LOG_THREADS},
+                                &role.offload);
     if (r == 0)
         r = rings_run(process.boot.threads, &role);
     if (r < 0) {

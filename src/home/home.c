@@ -256,10 +256,26 @@ static int seal(void)
 
 enum {
     FAST_HELPERS = 4,
-    /* So many requests may hang in file systems that do not answer before the next one waits; and
-     * so many changes wait for the disk. */
+    /* So many changes wait for the disk at once, */
+    SYNC_HELPERS = 16,
+    /* and of those that do not, at least so many are made at once; otherwise one for each ring:
+     * more of them only get into each other's way within the file system. */
+    UNSYNCED_HELPERS = 2,
+    /* So many requests may hang in file systems that do not answer before the next one waits. */
     SLOW_HELPERS = 16,
 };
+
+static int start_helpers(const struct boot *boot, struct offload_pool **ret_pool)
+{
+    unsigned unsynced = boot->threads > UNSYNCED_HELPERS ? boot->threads : UNSYNCED_HELPERS;
+    const unsigned helpers[OFFLOAD_LANES] = {
+        [OFFLOAD_FAST] = FAST_HELPERS,
+        [OFFLOAD_SYNC] = boot->durability == DURABILITY_FILE ? SYNC_HELPERS : unsynced,
+        [OFFLOAD_SLOW] = SLOW_HELPERS,
+    };
+
+    return offload_pool_create(helpers, ret_pool);
+}
 
 int home_main(void)
 {
@@ -270,7 +286,7 @@ int home_main(void)
     int r = start(&process);
     role.io = process.boot.io;
     if (r == 0)
-        r = offload_pool_create(FAST_HELPERS, SLOW_HELPERS, &role.offload);
+        r = start_helpers(&process.boot, &role.offload);
     if (r == 0)
         r = rings_run(process.boot.threads, &role);
     if (r < 0) {

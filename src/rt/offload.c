@@ -101,12 +101,25 @@ bool offload_is_waiting(struct offload_pool *pool, enum offload_lane lane)
     return waiting;
 }
 
-int offload_pool_create(unsigned fast, unsigned slow, struct offload_pool **ret_pool)
+static int start_helpers(struct offload_pool *pool, struct lane *lane, unsigned count)
 {
-    unsigned threads = fast + (OFFLOAD_LANES - 1) * slow;
-    struct offload_pool *pool = calloc(1, sizeof(*pool) + threads * sizeof(pthread_t));
+    int r = 0;
+
+    for (unsigned i = 0; i < count && r == 0; i++) {
+        r = pthread_create(&pool->ids[pool->threads], NULL, helper_main, lane);
+        pool->threads += r == 0;
+    }
+    return r;
+}
+
+int offload_pool_create(const unsigned helpers[OFFLOAD_LANES], struct offload_pool **ret_pool)
+{
+    unsigned threads = 0;
     sigset_t all, before;
 
+    for (unsigned i = 0; i < OFFLOAD_LANES; i++)
+        threads += helpers[i];
+    struct offload_pool *pool = calloc(1, sizeof(*pool) + threads * sizeof(pthread_t));
     if (!pool)
         return -ENOMEM;
     pthread_mutex_init(&pool->mutex, NULL);
@@ -118,13 +131,8 @@ int offload_pool_create(unsigned fast, unsigned slow, struct offload_pool **ret_
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int r = 0;
-    while (pool->threads < threads && r == 0) {
-        unsigned n = pool->threads;
-        struct lane *lane =
-            &pool->lanes[n < fast ? OFFLOAD_FAST : OFFLOAD_SYNC + (n - fast) / slow];
-        r = pthread_create(&pool->ids[pool->threads], NULL, helper_main, lane);
-        pool->threads += r == 0;
-    }
+    for (unsigned i = 0; i < OFFLOAD_LANES && r == 0; i++)
+        r = start_helpers(pool, &pool->lanes[i], helpers[i]);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (r != 0) {
         offload_pool_destroy(pool);

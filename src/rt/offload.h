@@ -19,9 +19,9 @@ enum offload_lane {
     OFFLOAD_LANES,
 };
 
-/* Starts `fast` helpers for OFFLOAD_FAST and `slow` for each other lane (a lane without any must
- * not be used), all signals blocked. Returns 0 or -errno. */
-int offload_pool_create(unsigned fast, unsigned slow, struct offload_pool **ret_pool);
+/* Starts so many helpers for each lane (one without any must not be used), all signals blocked.
+ * Returns 0 or -errno. */
+int offload_pool_create(const unsigned helpers[OFFLOAD_LANES], struct offload_pool **ret_pool);
 
 /* Ends the helpers after the work that is queued. */
 void offload_pool_destroy(struct offload_pool *pool);

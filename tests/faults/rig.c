@@ -541,7 +541,7 @@ static void begin(const struct rig_run *run, int channel[2])
         if (run->cases[i]->before)
             run->cases[i]->before(rig.root_fd);
     script_settle(rig.root_fd);
-    if (offload_pool_create(0, 0, &rig.pool) < 0 ||
+    if (offload_pool_create((const unsigned[OFFLOAD_LANES]){0, 0, 0}, &rig.pool) < 0 ||
         socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel) < 0)
         abort();
     rig.monitor = channel[0];

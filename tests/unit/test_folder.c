@@ -27,7 +27,7 @@ static int set_up(void **state)
     static struct fixture f;
     struct loop_options options = {0};
 
-    assert_int_equal(offload_pool_create(2, 1, &f.pool), 0);
+    assert_int_equal(offload_pool_create((const unsigned[OFFLOAD_LANES]){2, 1, 1}, &f.pool), 0);
     options.offload = f.pool;
     assert_int_equal(loop_create(&options, &f.loop), 0);
     strcpy(f.path, "/tmp/fastfile-folder-XXXXXX");

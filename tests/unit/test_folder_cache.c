@@ -1027,7 +1027,7 @@ int main(void)
     struct fixture *f = &fixture;
     struct loop_options options = {0};
 
-    if (offload_pool_create(2, 1, &f->pool) < 0)
+    if (offload_pool_create((const unsigned[OFFLOAD_LANES]){2, 1, 1}, &f->pool) < 0)
         return 1;
     options.offload = f->pool;
     if (loop_probe(LOOP_IO_URING) < 0)

@@ -408,7 +408,8 @@ static void many_save(void **state)
 
     (void)state;
     assert_int_equal(start(&shared, &p), 0);
-    assert_int_equal(offload_pool_create(1, 2, &options.offload), 0);
+    assert_int_equal(
+        offload_pool_create((const unsigned[OFFLOAD_LANES]){1, 2, 2}, &options.offload), 0);
     assert_int_equal(loop_create(&options, &loop), 0);
     running = SAVERS;
     for (uintptr_t i = 0; i < SAVERS; i++)

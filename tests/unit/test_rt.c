@@ -37,7 +37,7 @@ static int set_up(void **state)
     static struct fixture f;
     struct loop_options options = {.io = io, .recv_buffers = 4, .recv_buffer_bytes = 64};
 
-    assert_int_equal(offload_pool_create(2, 1, &f.pool), 0);
+    assert_int_equal(offload_pool_create((const unsigned[OFFLOAD_LANES]){2, 1, 1}, &f.pool), 0);
     options.offload = f.pool;
     assert_int_equal(loop_create(&options, &f.loop), 0);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, f.sockets), 0);
@@ -123,7 +123,8 @@ static void test_work_without_a_listener_outlives_its_loop(void **state)
 
     (void)state;
     assert_non_null(work);
-    assert_int_equal(offload_pool_create(0, 1, &options.offload), 0);
+    assert_int_equal(
+        offload_pool_create((const unsigned[OFFLOAD_LANES]){0, 1, 1}, &options.offload), 0);
     assert_int_equal(loop_create(&options, &loop), 0);
     *work = (struct offload_work){OFFLOAD_SLOW, .fn = sleep_alone, .arg = work};
     offload_start(loop, work);
