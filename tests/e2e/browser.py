@@ -68,7 +68,7 @@ def make_files_to_walk(server):
         with open(server.path(f"Many/file {number}.txt"), "w"):
             pass
     names = ['"quoted" \'name\'.txt', "<img src=x>.html", "a&lt;b.txt", "family 👨‍👩‍👧.png", "שלום.txt", "مرحبا بالعالم.pdf", "100% #1?.txt", "z" * 255,
-             "turned \u202egpj.exe", b"not \xff\xfe text.txt"]
+             "turned \u202egpj.exe", "two\nlines.txt", b"not \xff\xfe text.txt"]
     for name in names:
         server.write(b"Odd/" + os.fsencode(name), "x")
     server.write("Closed/secret.txt", "x")

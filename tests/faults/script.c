@@ -248,7 +248,7 @@ const struct script_case script_cases[] = {
     {"links to nowhere", .lines = {{GET("/dangling"), 404}, {GET("/outside"), 403}}},
     {"FIFO", .lines = {{GET("/fifo"), 404}}},
     {"our own", .lines = {{GET("/.fastfile/health"), 200, .text = "ok\n"},
-                          {GET("/.fastfile/ui.css"), 200},
+                          {GET("/.fastfile/ui/x/ui.css"), 200},
                           {GET("/.fastfile/x"), 404},
                           {GET("/.fastfile"), 404}}},
 
