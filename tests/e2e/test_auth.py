@@ -284,10 +284,10 @@ def test_a_page_after_login_in_one_connection(server):
             "Content-Type": "application/x-www-form-urlencoded", "Origin": server.origin, "Sec-Fetch-Site": "same-origin",
             "Sec-Fetch-Mode": "navigate"})
         fields = {**NAVIGATION, "Cookie": cookie_of(response)}
-        listing = connection.request("GET", "/", fields=fields)
+        listing = connection.request("GET", "/?format=html", fields=fields)
         assert listing.status == 200 and "hello.txt" in listing.text and "alice" in listing.text
         connection.request("POST", "/.fastfile/logout", fields={"Cookie": cookie_of(response), "Origin": server.origin}, body=b"")
-        again = connection.request("GET", "/", fields=fields)
+        again = connection.request("GET", "/?format=html", fields=fields)
         assert "hello.txt" not in again.text
 
 

@@ -109,6 +109,7 @@ def read_and_report(server, writer, found):
         found.put(f"{type(error).__name__}: {error}")
 
 
+@pytest.mark.measures  # and neither may a processor here that has too much to do
 @pytest.mark.parametrize("replace", WAYS, ids=lambda function: function.__name__)
 def test_no_two_contents_share_a_strong_tag(server, replace):
     server.write("replaced.bin", content_of(0))

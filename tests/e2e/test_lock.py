@@ -618,7 +618,7 @@ def test_where_nothing_can_be_kept_there_are_locks_all_the_same():
         with open(state, "wb"):
             pass  # in the way
         made.start()
-        assert "locks of WebDAV clients end when the server is restarted" in made.log()
+        made.wait_for_log("locks of WebDAV clients end when the server is restarted")
         made.write("file", "x")
         token = token_of(lock(made, "/file"))
         assert lock(made, "/file").status == 423 and unlock(made, "/file", token).status == 204
