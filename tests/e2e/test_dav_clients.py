@@ -293,6 +293,7 @@ def change_as_people_do(folder):
     return {"Grüße & 100%/with blank #1.txt": b"text\nappended\n", "run.sh": b"saved\n"}
 
 
+@pytest.mark.measures  # it gives up on a disk that others keep busy, and tries again after minutes
 @pytest.mark.skipif(not IS_ROOT or not os.access("/dev/fuse", os.W_OK), reason="davfs2 (root and /dev/fuse)")
 @needs("mount.davfs")
 def test_davfs2(site, davfs, tmp_path):
