@@ -28,7 +28,7 @@ if (!LIST) after(async () => browser?.close());
 export const looks = Object.entries({
   desktop: { viewport: { width: 1280, height: 800 } },
   phone: { ...devices["iPhone 13"], defaultBrowserType: undefined },
-}).flatMap(([size, options]) => ["light", "dark"].map((colorScheme) => [`${size}-${colorScheme}`, { ...options, colorScheme }]));
+}).flatMap(([size, options]) => ["light", "dark"].map((colorScheme) => [`${size}-${colorScheme}`, { ...options, colorScheme, reducedMotion: "reduce" }])); // nothing half on its way
 export const phone = looks[2][1];
 
 // A browser profile of the test's own. Whatever is wrong on any of its pages fails the test, except a console message or an error of

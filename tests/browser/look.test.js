@@ -138,6 +138,40 @@ scenario("Back closes, a link leads into it, a reload stays", async (page, conte
   assert.equal(page.url(), `${origin}/Pictures/`);
 }, { expected: /^$/ });
 
+scenario("it closes by a single click beside the file: not by a double one that opens it, nor by selecting text; and once", async (page, context) => {
+  await makeFiles(context, { "Clicks/card.zip": Buffer.alloc(2000) });
+  await logIn(page, "/");
+  await row(page, "Clicks").getByRole("link").click();
+  const { x, y } = await row(page, "card.zip").getByRole("link").boundingBox();
+  for (const clickCount of [1, 2]) {
+    await page.mouse.move(x + 10, y + 20);
+    await page.mouse.down({ clickCount });
+    await page.mouse.up({ clickCount });
+    await shows(page, "card.zip");
+  }
+  const { x: left, y: top } = await content(page, ".preview-reason").boundingBox();
+  await page.mouse.move(left + 200, top + 8);
+  await page.mouse.down();
+  await page.mouse.move(left - 150, top + 8, { steps: 4 });
+  await page.mouse.up();
+  assert.equal(new URL(page.url()).hash, "#view=card.zip");
+  assert.ok(await dialog(page).isVisible());
+  await page.mouse.click(left - 150, top + 8);
+  await closed(page);
+  await open(page, "card.zip");
+  await dialog(page).evaluate((node) => [1, 2].forEach(() => node.dispatchEvent(new Event("cancel", { cancelable: true }))));
+  await closed(page);
+  await row(page, "card.zip").waitFor();
+  assert.equal(page.url(), `${origin}/Clicks/`);
+
+  const file = row(page, "card.zip");
+  await file.focus();
+  await page.keyboard.down("Space");
+  await page.keyboard.down("Space"); // held
+  await shows(page, "card.zip");
+  assert.equal(new URL(page.url()).hash, "#view=card.zip");
+});
+
 // --- fingers ---
 
 async function touch(page, type, ...points) {

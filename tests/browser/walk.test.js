@@ -1,7 +1,8 @@
 // Walking around in the file manager: opening, sorting, filtering, selecting, by mouse, keyboard and finger.
 import assert from "node:assert/strict";
 import { accessible } from "./axe.js";
-import { back, fits, heading, logIn, looks, makeFiles, names, origin, phone, ready, row, scenario, screenshot, until } from "./harness.js";
+import { make, open as openAs, TRASH_FOLDER } from "./changing.js";
+import { back, fits, heading, logIn, looks, makeFiles, names, origin, phone, ready, row, scenario, screenshot, TRASH_URL, until } from "./harness.js";
 
 const link = (page, name) => row(page, name).getByRole("link");
 const selected = (page) => page.locator('.rows .row[aria-selected="true"] a').allInnerTexts();
@@ -12,6 +13,21 @@ const filter = (page) => page.getByRole("searchbox");
 // A key, again and again.
 async function press(page, ...keys) {
   for (const key of keys) await page.keyboard.press(key);
+}
+
+// Has the folder asked for again, as when the tab is looked at again.
+const lookAgain = (page) => page.evaluate(() => document.dispatchEvent(new Event("visibilitychange", { bubbles: true })));
+
+// Holds the next answer to a request; returns what lets it go.
+async function hold(page, address) {
+  let release;
+  const held = new Promise((resolve) => (release = resolve));
+  const go = async (route) => {
+    await held;
+    await route.continue().catch(() => {}); // it may have been given up
+  };
+  await page.route(address, go, { times: 1 });
+  return release;
 }
 
 async function open(page, target) {
@@ -192,6 +208,55 @@ scenario("the mouse opens names, and selects beside them", async (page) => {
   await shown(page, "Music");
 });
 
+scenario("the second half of a double click does nothing to what the first has opened", async (page, context) => {
+  await makeFiles(context, { "Twice/a/b/c/": null });
+  await open(page, "/Twice/");
+  const { x, y } = await link(page, "a").boundingBox();
+  const half = async (clickCount) => {
+    await page.mouse.move(x + 10, y + 20);
+    await page.mouse.down({ clickCount });
+    await page.mouse.up({ clickCount });
+  };
+  await half(1);
+  await row(page, "b").waitFor();
+  await half(2);
+  assert.equal(page.url(), `${origin}/Twice/a/`);
+  await half(1);
+  await row(page, "c").waitFor();
+});
+
+scenario("a key that is held does what it does once", async (page) => {
+  make({ "Held/a.txt": "a", "Held/b.txt": "b", "Held/c.txt": "c" }, TRASH_FOLDER);
+  await openAs(page, "/Held/", TRASH_URL);
+  let deleted = 0;
+  page.on("request", (request) => (deleted += request.method() === "DELETE"));
+  await press(page, "Home");
+  await page.keyboard.down("Delete");
+  await until(["b.txt", "c.txt"], () => names(page));
+  await until("b.txt", () => focused(page));
+  await page.keyboard.down("Delete");
+  await page.keyboard.up("Delete");
+  await page.keyboard.down("ArrowDown");
+  await page.keyboard.down("ArrowDown"); // the cursor goes on
+  await until("c.txt", () => focused(page));
+  assert.equal(deleted, 1);
+});
+
+scenario("a dialog closes by a click beside it, and by nothing that begins or ends within", async (page) => {
+  await open(page, "/");
+  await press(page, "?");
+  const dialog = page.getByRole("dialog", { name: "Keys" });
+  const { x, y } = await dialog.boundingBox();
+  await page.mouse.click(x + 4, y + 60); // its padding
+  await page.mouse.move(x + 60, y + 100);
+  await page.mouse.down();
+  await page.mouse.move(x - 60, y + 100, { steps: 4 }); // text is selected
+  await page.mouse.up();
+  assert.ok(await dialog.isVisible());
+  await page.mouse.click(x - 60, y + 100);
+  await dialog.waitFor({ state: "detached" });
+});
+
 scenario("menus: of an entry, of the folder, of the account", async (page) => {
   await open(page, "/");
   await link(page, "Documents").click({ button: "right" });
@@ -216,6 +281,7 @@ scenario("the help sheet has the keys of all actions", async (page) => {
   await press(page, "?");
   const dialog = page.getByRole("dialog", { name: "Keys" });
   await dialog.waitFor();
+  assert.equal(await dialog.evaluate((node) => node.scrollTop), 0);
   for (const text of ["Filter by name", "Select all", "Ctrl+A", "Go to the folder above", "Backspace"]) assert.ok(await dialog.getByText(text, { exact: true }).isVisible(), text);
   await press(page, "Escape");
   await dialog.waitFor({ state: "detached" });
@@ -238,6 +304,18 @@ scenario("a finger opens by a tap, and selects by a long press", async (page, co
   await until([], () => selected(page));
   await row(page, "Documents").tap();
   await shown(page, "Documents");
+  await row(page, "letter.odt").waitFor();
+  const file = await row(page, "letter.odt").boundingBox();
+  await touch.send("Input.dispatchTouchEvent", { type: "touchStart", touchPoints: [{ x: file.x + file.width / 2, y: file.y + file.height / 2 }] });
+  await until(["letter.odt"], () => selected(page));
+  await touch.send("Input.dispatchTouchEvent", { type: "touchEnd", touchPoints: [] });
+  for (const button of await page.locator(".selection .actions button").all()) {
+    const { x, width } = await button.boundingBox();
+    assert.ok(x >= 0 && x + width <= 390, `${await button.innerText()} is cut off`);
+  }
+  await screenshot(page, "walk-phone-one", {});
+  await row(page, "letter.odt").tap();
+  await until([], () => selected(page));
   await page.getByRole("link", { name: "Up to the folder above" }).tap();
   await shown(page, "Files");
 }, phone);
@@ -307,6 +385,102 @@ scenario("without a connection what was seen stays, and it is tried again", asyn
   await page.getByText("The server cannot be reached.").waitFor({ state: "hidden" });
 }, { expected: /ERR_INTERNET_DISCONNECTED/ });
 
+scenario("a folder that turns out to be gone has nothing to act upon", async (page, context) => {
+  await makeFiles(context, { "Vanishing/a.txt": "a" });
+  await open(page, "/Vanishing/");
+  await press(page, "Control+a");
+  await until(["a.txt"], () => selected(page));
+  await page.evaluate(() => fetch("/Vanishing/", { method: "DELETE" }));
+  await lookAgain(page);
+  await page.getByRole("heading", { name: "This folder is gone" }).waitFor();
+  await press(page, "Control+a");
+  assert.equal(await page.locator("body.selecting, body.can-add").count(), 0);
+  assert.equal(await page.locator(".rows .row").count(), 0);
+}, { expected: /status of 404/ });
+
+scenario("a folder that cannot be looked at again says why", async (page) => {
+  await open(page, "/Documents/");
+  await page.route("**/Documents/?format=json", (route) => route.fulfill({ status: 500 }), { times: 1 });
+  await lookAgain(page);
+  await page.getByRole("alert").filter({ hasText: "The server has a problem. Try again in a moment. What you see may be old." }).waitFor();
+  assert.ok(await row(page, "letter.odt").isVisible());
+  await page.getByRole("button", { name: "Try again" }).click();
+  await page.locator(".banner").waitFor({ state: "hidden" });
+}, { expected: /status of 500/ });
+
+scenario("looking again while a folder is on its way leads there all the same", async (page) => {
+  await open(page, "/Music/");
+  const release = await hold(page, `${origin}/?format=json`);
+  await press(page, "Backspace");
+  await page.mouse.click(640, 700, { button: "right" });
+  await page.getByRole("menuitem", { name: "Look again" }).click();
+  release();
+  await shown(page, "Files");
+  await until("Music", () => focused(page));
+});
+
+scenario("neither a folder that comes nor one that is looked at again takes the focus away", async (page, context) => {
+  await makeFiles(context, { "Staying/in/a.txt": "a" });
+  await open(page, "/Staying/");
+  const release = await hold(page, "**/Staying/in/?format=json");
+  await link(page, "in").click();
+  await filter(page).click();
+  release();
+  await row(page, "a.txt").waitFor();
+  await ready(page);
+  assert.ok(await filter(page).evaluate((input) => input === document.activeElement));
+  const button = page.locator(".bar button").first();
+  await button.focus();
+  await makeFiles(context, { "Staying/in/b.txt": "b" });
+  await lookAgain(page);
+  await row(page, "b.txt").waitFor();
+  assert.ok(await button.evaluate((one) => one === document.activeElement));
+});
+
+scenario("the filter: Enter opens the first one found, and what it hides is not acted upon", async (page) => {
+  await open(page, "/Sorting/");
+  await press(page, "End", "/");
+  await page.keyboard.type("txt");
+  await press(page, "Enter");
+  await page.getByRole("dialog", { name: "file 1.txt" }).waitFor();
+  await press(page, "Escape");
+  await page.getByRole("dialog").waitFor({ state: "detached" });
+  await filter(page).fill("10");
+  await until(["file 10.txt"], () => names(page)); // and file 1.txt is selected
+  await filter(page).blur();
+  await press(page, "Escape");
+  await until("", () => filter(page).inputValue());
+});
+
+scenario("an address with too many slashes, and a link to where one is", async (page) => {
+  await open(page, "/");
+  await page.goto(`${origin}/Documents//`);
+  await shown(page, "Documents");
+  await row(page, "letter.odt").waitFor();
+  await page.getByRole("columnheader", { name: "Size" }).getByRole("button").click();
+  await page.waitForURL(`${origin}/Documents/?sort=size&order=desc`);
+  const before = await page.evaluate(() => history.length);
+  await page.getByRole("navigation").getByRole("link", { name: "Documents" }).click();
+  await ready(page);
+  assert.equal(await page.evaluate(() => history.length), before);
+});
+
+scenario("the plain listing becomes the file manager where a browser did not say what it asks for", async (page) => {
+  await open(page, "/");
+  let plain = "";
+  await page.route(`${origin}/Sorting/?sort=size&order=desc`, async (route) => {
+    const { "sec-fetch-dest": _, ...headers } = route.request().headers();
+    const response = await route.fetch({ headers });
+    plain = await response.text();
+    await route.fulfill({ response });
+  });
+  await page.goto(`${origin}/Sorting/?sort=size&order=desc`);
+  assert.deepEqual(await names(page), ["file 2.txt", "file 10.txt", "file 1.txt"]);
+  assert.match(plain, /<table/);
+  assert.deepEqual(await page.evaluate(() => ["table", "header", "main", "body.app"].map((one) => document.querySelectorAll(one).length)), [0, 1, 1, 1]);
+  await page.getByRole("button", { name: "Account of alice" }).waitFor();
+});
+
 scenario("a slow answer is waited for with a skeleton", async (page) => {
   await open(page, "/");
   let release;
@@ -329,10 +503,11 @@ scenario("looking again shows what came and went, and keeps the place", async (p
   await press(page, "ArrowDown", "ArrowDown"); // c.txt
   await makeFiles(context, { "Changing/b.txt": "b" });
   await page.evaluate(() => fetch("/Changing/d.txt", { method: "DELETE" }));
-  await page.evaluate(() => document.dispatchEvent(new Event("visibilitychange", { bubbles: true }))); // as when the tab is looked at again
+  await lookAgain(page);
   await until(["a.txt", "b.txt", "c.txt"], () => names(page));
   assert.deepEqual(await selected(page), ["c.txt"]);
   assert.equal(await focused(page), "c.txt");
+  assert.equal(await page.locator(".unseen[role=status]").innerText(), "1 selected"); // what screen readers know is not said again
 });
 
 scenario("a narrow page has the way in the middle in a menu", async (page) => {

@@ -1,6 +1,6 @@
 // The account panel: who one is, how much room there is, passwords for apps, and the ways out.
 import { Failure, request } from "./api.js";
-import { confirm } from "./dialog.js";
+import { closeBeside, confirm } from "./dialog.js";
 import { element, setText } from "./dom.js";
 import { formatSize } from "./format.js";
 import { icon } from "./icons.js";
@@ -78,7 +78,7 @@ function showMade(section, user, { label, password }) {
 }
 
 const REFUSALS = {
-  400: "That name will not do: up to 64 characters, without a colon.",
+  400: "That name will not do: up to 64 bytes, without a colon.",
   409: "There is a password with that name already.",
   507: "No more passwords fit in: revoke one that is not used any more.",
 };
@@ -169,14 +169,14 @@ function openPanel({ facts, folder }) {
   const apps = element("section");
   const close = element("button", { type: "button", class: "quiet round", "aria-label": "Close", onclick: () => node.close() }, icon("close"));
   const node = element("dialog", { class: "dialog profile", "aria-labelledby": "account-title" },
-    element("header", {}, element("span", { class: "avatar", "aria-hidden": "true" }, [...user][0].toUpperCase()), element("div", {}, element("h2", { id: "account-title", dir: "auto" }, user),
+    element("header", {}, element("span", { class: "avatar", "aria-hidden": "true" }, [...user][0].toUpperCase()), element("div", {}, element("h2", { id: "account-title" }, element("bdi", {}, user)),
       element("p", {}, writable ? "You may change files." : "You may look at files, not change them.")), close),
     room, apps);
   if (session)
     node.append(element("footer", {},
       element("button", { type: "button", class: "danger", onclick: () => logOutEverywhere(user) }, "Log out everywhere"),
       element("button", { type: "button", onclick: () => logOut() }, "Log out")));
-  node.addEventListener("click", (event) => event.target === node && node.close()); // beside it
+  closeBeside(node);
   node.addEventListener("keydown", (event) => event.stopPropagation()); // no key of the page behind it
   node.addEventListener("close", () => node.remove());
   document.body.append(node);

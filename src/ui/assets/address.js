@@ -1,4 +1,5 @@
 // The address bar: which folder is open, in which order, and the way back. The history keeps where one was in a folder.
+import { isWriting } from "./dom.js";
 import { canonical } from "./paths.js";
 
 const KEYS = ["name", "size", "time"];
@@ -16,6 +17,7 @@ function queryOf({ key, descending }) {
 
 export class Address {
   #app;
+  #turn = 0; // of going somewhere; the last one counts
 
   constructor(app) {
     this.#app = app;
@@ -23,7 +25,7 @@ export class Address {
     addEventListener("popstate", (event) => this.#isShown() || this.#show(event.state ?? {}));
     addEventListener("scrollend", () => this.#keep());
     addEventListener("pagehide", () => this.#keep());
-    app.folder.addEventListener("sort", () => history.replaceState(history.state, "", location.pathname + queryOf(app.folder.sort)));
+    app.folder.addEventListener("sort", () => history.replaceState(history.state, "", app.folder.href + queryOf(app.folder.sort)));
   }
 
   // Shows what the page was opened with. The focus stays where the browser puts it.
@@ -31,10 +33,10 @@ export class Address {
     return this.#show({ ...history.state, isFirst: true });
   }
 
-  // Opens another folder. The order stays as it is.
+  // Opens a folder. The order stays as it is, and of the same folder there is one entry in the history.
   open(href, { cursor } = {}) {
     this.#keep();
-    history.pushState({ cursor }, "", href + queryOf(this.#app.folder.sort));
+    history[href === this.#app.folder.href ? "replaceState" : "pushState"]({ cursor }, "", href + queryOf(this.#app.folder.sort));
     return this.#show({ cursor });
   }
 
@@ -46,12 +48,21 @@ export class Address {
 
   async #show({ scroll, cursor, isFirst = false }) {
     const { folder, view } = this.#app;
-    const href = canonical(location.href);
-    await folder.open(href, { sort: sortOf(location.search) });
-    if (folder.state !== "ready" || folder.href !== href) return;
-    const isFound = cursor !== undefined && folder.setCursorTo(cursor);
-    view.scrollTo(scroll ?? 0);
-    if (isFirst) return;
+    const turn = ++this.#turn;
+    let isSeen = false;
+    const begin = () => {
+      if (isSeen || turn !== this.#turn || folder.shown.length === 0) return;
+      isSeen = true;
+      view.scrollTo(0);
+    };
+    folder.addEventListener("change", begin); // the first entries of many, while the others are on their way
+    await folder.open(canonical(location.href), { sort: sortOf(location.search) });
+    folder.removeEventListener("change", begin);
+    if (folder.state !== "ready" || turn !== this.#turn) return;
+    const isStill = !isSeen || scrollY === 0; // nobody has gone on from the first entries
+    const isFound = isStill && cursor !== undefined && folder.setCursorTo(cursor);
+    if (isStill) view.scrollTo(scroll ?? 0);
+    if (isFirst || isWriting(document.activeElement)) return;
     if (scroll === undefined && isFound) view.focus();
     else view.focusWithoutScrolling();
   }

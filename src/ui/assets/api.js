@@ -1,6 +1,6 @@
 // Every request to the server but uploads. What goes wrong is thrown as a Failure, whose message can be shown to people.
 // Somebody whose session has ended is asked to log in again by the hook, and the request is made once more.
-import { canonical, childHref, decodeName } from "./paths.js";
+import { canonical, childHref } from "./paths.js";
 
 export class Failure extends Error {
   // status: 0 where the server could not be reached.
@@ -20,6 +20,7 @@ const MESSAGES = {
   409: "The folder it belongs into is not there any more.",
   412: "Somebody else has changed this in the meantime.",
   413: "That is too large.",
+  414: "This name is too long for the server.",
   423: "Another program is working on this and has locked it.",
   429: "The server asks you to wait a moment.",
   507: "There is no room left on the server.",
@@ -113,12 +114,12 @@ async function* chunksOf(stream) {
   }
 }
 
-// What is in a folder, ordered by name with folders first: {href, path, entries: [Entry], writable}. Of a large one `first(entries)`
+// What is in a folder, ordered by name with folders first: {entries: [Entry], writable}. Of a large one `first(entries)`
 // gets those that come first, while the rest is on its way.
 export async function list(href, { signal, first = () => {} } = {}) {
   const response = await request("GET", `${href}?format=json`, { signal });
   const entriesOf = (given) => given.map((one) => new Entry(href, one));
   const text = await readLines(response, (lines) => first(entriesOf(JSON.parse(`[${lines.join("").replace(/,$/, "")}]`))));
   const { entries, writable } = JSON.parse(text);
-  return { href, path: decodeName(href), entries: entriesOf(entries), writable };
+  return { entries: entriesOf(entries), writable };
 }

@@ -24,6 +24,8 @@ const parts = [
 ];
 
 const { dataset } = document.body;
+document.body.replaceChildren(); // the plain listing, where a browser did not say what it asks for
+document.body.className = "app";
 const folder = new Folder();
 const openers = [];
 
@@ -64,7 +66,8 @@ const app = {
 
   // What keys are about: what is selected, or else the entry that has the focus.
   subject() {
-    if (folder.selected.size > 0) return folder.selection;
+    const { selection } = folder;
+    if (selection.length > 0) return selection;
     return app.view.hasFocus() && folder.current ? [folder.current] : [];
   },
 };

@@ -32,7 +32,7 @@ export function install(app) {
   app.addAction({ id: "up", label: "Go to the folder above", key: ["Backspace", "Alt+ArrowUp"], when: () => folder.href !== "/", run: up });
   app.addAction({ id: "filter", label: "Filter by name", key: "/", run: () => frame.filter.focus() });
   app.addAction({ id: "select-all", label: "Select all", icon: "select-all", key: "Control+a", place: "background", when: () => folder.shown.length > 0, run: () => folder.selectAll() });
-  app.addAction({ id: "select-none", label: "Select nothing", key: "Escape", when: () => folder.selected.size > 0, run: () => folder.selectNone() });
+  app.addAction({ id: "select-none", label: "Select nothing", key: "Escape", when: () => folder.selection.length > 0, run: () => folder.selectNone() });
   app.addAction({ id: "unfilter", label: "Clear the filter", key: "Escape", when: () => folder.filterText !== "", run: () => frame.filter.clear() });
   app.addAction({ id: "reload", label: "Look again", icon: "refresh", place: "background", run: () => folder.reload() });
   app.addAction({ id: "help", label: "Keys", icon: "help", key: "?", place: "account", help: "This sheet", run: () => showHelp(app) });

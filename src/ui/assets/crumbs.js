@@ -4,6 +4,8 @@ import { element } from "./dom.js";
 import { icon } from "./icons.js";
 import { crumbs, parentHref, shownName } from "./paths.js";
 
+const MOST = 12; // that are shown, however much room there is
+
 export class Crumbs {
   #app;
   #found = [];
@@ -25,7 +27,7 @@ export class Crumbs {
     document.title = this.#found.length > 1 ? shownName(last.name) : "Files";
     this.up.hidden = this.#found.length === 1;
     this.up.href = parentHref(href);
-    this.#put(this.#found.length);
+    this.#put(Math.min(this.#found.length, MOST));
     requestAnimationFrame(() => this.#fit()); // when the page is laid out anyway
   }
 
@@ -45,7 +47,7 @@ export class Crumbs {
 
   // All; or the first and as many of the last as there is room for; or only the last.
   #fit() {
-    for (let count = this.#found.length; count > 0; count--) {
+    for (let count = Math.min(this.#found.length, MOST); count > 0; count--) {
       this.#put(count);
       if (!this.#isCut()) break;
     }

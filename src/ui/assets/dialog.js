@@ -9,6 +9,18 @@ let dialogs = 0; // there may be one above another
 
 const button = (label, attributes) => element("button", { type: "button", ...attributes }, label);
 
+// Closes a dialog by a click beside it: one that has begun there too, which text that is selected up to there has not, and that is not
+// the second half of the double click that has opened it.
+export function closeBeside(node) {
+  let isBegun = false;
+  const isBeside = ({ target, clientX, clientY }) => {
+    const { left, right, top, bottom } = node.getBoundingClientRect();
+    return target === node && (clientX < left || clientX > right || clientY < top || clientY > bottom);
+  };
+  node.addEventListener("pointerdown", (event) => (isBegun = isBeside(event)));
+  node.addEventListener("click", (event) => isBegun && event.detail <= 1 && isBeside(event) && node.close());
+}
+
 // A dialog with anything in it: `content` are nodes, `buttons` are [{value, label, isMain, isDanger}] of which the main one is also
 // Enter; `value()` makes the result of the main button, or a promise of it, and undefined where the dialog stays. Resolves with a
 // button's value, or null when it was closed.
@@ -39,7 +51,7 @@ export function dialog({ title, content = [], buttons, className = "", value }) 
       isBusy = false;
       if (chosen !== undefined) finish(chosen);
     });
-    node.addEventListener("click", (event) => event.target === node && node.close()); // beside it
+    closeBeside(node);
     node.addEventListener("keydown", (event) => event.stopPropagation()); // no key of the page behind it
     node.addEventListener("close", () => {
       node.remove();
@@ -48,6 +60,7 @@ export function dialog({ title, content = [], buttons, className = "", value }) 
     });
     document.body.append(node);
     node.showModal();
+    node.scrollTop = 0; // also where what has the focus is further down
   });
 }
 
@@ -99,8 +112,8 @@ export async function choose({ title, text, choices, all }) {
 let notices = null;
 let announcer = null;
 
-function regions() {
-  if (notices) return;
+// Where notices will be: screen readers tell what is new in a region that they know.
+export function makeRegions() {
   notices = element("div", { class: "notices" });
   announcer = element("div", { class: "unseen", role: "status", "aria-live": "polite" });
   document.body.append(notices, announcer);
@@ -108,13 +121,11 @@ function regions() {
 
 // Tells screen readers what has happened; nobody sees it.
 export function announce(text) {
-  regions();
   announcer.textContent = announcer.textContent === text ? text + "\u00a0" : text; // the same twice is said twice
 }
 
 // A notice for some seconds (Infinity: until it is closed, and not read out with each change), with one thing that can be done about it: {close(), update(text), isOpen}.
 export function notify(text, { action, label, isError = false, seconds = action || isError ? 10 : 5 } = {}) {
-  regions();
   let timer = 0;
   const close = () => {
     clearTimeout(timer);
@@ -171,20 +182,15 @@ function keyInMenu(event, node) {
   items.at(next % items.length)?.focus();
 }
 
-// items: [{label, icon, key, run, disabled, isDanger} or null for a line between]. `keys` are shown only.
+// items: [{label, icon, key, run, disabled, isDanger}]. Keys are shown only.
 export function menu(items, x, y) {
   const before = document.activeElement;
   const node = element("div", { class: "menu", role: "menu", popover: "auto" });
-  for (const item of items) {
-    if (item === null) {
-      node.append(element("hr"));
-      continue;
-    }
+  for (const item of items)
     node.append(element("button", {
       type: "button", role: "menuitem", tabindex: -1, disabled: item.disabled, class: item.isDanger && "danger",
       onclick: () => (node.hidePopover(), item.run()),
     }, icon(item.icon ?? ""), element("span", {}, item.label), item.key && element("kbd", {}, item.key)));
-  }
   node.addEventListener("keydown", (event) => keyInMenu(event, node));
   node.addEventListener("contextmenu", (event) => event.preventDefault());
   node.addEventListener("toggle", (event) => {

@@ -26,7 +26,6 @@ function sorted(entries, key, descending) {
 
 export class Folder extends EventTarget {
   href = "/";
-  path = "/";
   writable = false;
   state = "loading"; // "ready", "failed"
   failure = null; // why it failed; in "ready": why it could not be looked at again
@@ -40,6 +39,7 @@ export class Folder extends EventTarget {
   #ordered = []; // all, in the order of `sort`
   #anchor = 0; // where a range begins
   #loading = null;
+  #loaded = null; // a promise of it
 
   // --- loading ---
 
@@ -47,10 +47,7 @@ export class Folder extends EventTarget {
   async open(href, { sort = this.sort } = {}) {
     this.href = href;
     this.sort = sort;
-    this.entries = this.#ordered = this.shown = [];
-    this.selected = new Set();
-    this.cursor = this.#anchor = 0;
-    this.isFresh = true;
+    this.#empty();
     this.filterText = "";
     this.state = "loading";
     this.failure = null;
@@ -63,9 +60,26 @@ export class Folder extends EventTarget {
     await this.#load();
   }
 
+  #empty() {
+    this.entries = this.#ordered = this.shown = [];
+    this.selected = new Set();
+    this.cursor = this.#anchor = 0;
+    this.isFresh = true;
+  }
+
+  // Who waits for a load that another one takes over waits for that.
   async #load() {
     this.#loading?.abort();
-    const loading = (this.#loading = new AbortController());
+    this.#loading = new AbortController();
+    this.#loaded = this.#ask(this.#loading);
+    let waited = null;
+    while (waited !== this.#loaded) {
+      waited = this.#loaded;
+      await waited;
+    }
+  }
+
+  async #ask(loading) {
     try {
       const first = (entries) => loading === this.#loading && this.#takeFirst(entries);
       const found = await list(this.href, { signal: loading.signal, first });
@@ -73,10 +87,16 @@ export class Folder extends EventTarget {
     } catch (failure) {
       if (loading !== this.#loading) return;
       if (!(failure instanceof Failure)) throw failure;
-      // What was seen stays, if only the server cannot be asked.
-      if (this.state !== "ready" || [403, 404].includes(failure.status)) this.state = "failed";
       this.failure = failure;
-      this.#tell("load");
+      // What was seen stays, if only the server cannot be asked.
+      if (this.state === "ready" && ![403, 404].includes(failure.status)) {
+        this.#tell("load");
+        return;
+      }
+      this.state = "failed";
+      this.writable = false;
+      this.#empty();
+      this.#tell("load", "change", "selection");
     }
   }
 
@@ -88,9 +108,8 @@ export class Folder extends EventTarget {
     this.#tell("change");
   }
 
-  #take({ path, entries, writable }) {
+  #take({ entries, writable }) {
     const at = this.shown[this.cursor]?.href;
-    this.path = path;
     this.writable = writable;
     this.entries = entries;
     this.state = "ready";
@@ -114,9 +133,11 @@ export class Folder extends EventTarget {
     this.#tell("sort", "change");
   }
 
+  // The cursor goes to the first one found; without a filter it stays where it is.
   filter(text) {
-    const at = this.shown[this.cursor]?.href;
+    const at = text === "" ? this.shown[this.cursor]?.href : undefined;
     this.filterText = text;
+    if (text !== "") this.cursor = 0;
     this.#choose(at);
     this.#tell("change");
   }

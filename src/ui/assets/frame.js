@@ -1,10 +1,10 @@
 // The page around the entries: the bar on top, where one is, what can be done here, what is selected, and the heads of the columns.
 import { actionButton, iconButton } from "./buttons.js";
 import { Crumbs } from "./crumbs.js";
-import { announce, menu } from "./dialog.js";
+import { announce, makeRegions, menu } from "./dialog.js";
 import { element, setAttribute, setText } from "./dom.js";
 import { Filter } from "./filter.js";
-import { formatCount, summaryOf } from "./format.js";
+import { formatCount, formatNumber, summaryOf } from "./format.js";
 import { icon } from "./icons.js";
 import { State } from "./state.js";
 
@@ -13,6 +13,14 @@ const COLUMNS = [
   { key: "size", label: "Size", descending: true }, // first what one mostly looks for
   { key: "time", label: "Modified", descending: true },
 ];
+
+// Puts the buttons of actions into a bar. They are made anew where they are others only: one of them may have the focus.
+function fill(bar, actions, about) {
+  const ids = actions.map(({ id }) => id).join(" ");
+  if (bar.dataset.actions === ids) return;
+  bar.dataset.actions = ids;
+  bar.replaceChildren(...actions.map((action) => actionButton(action, about)));
+}
 
 export class Frame {
   #app;
@@ -25,13 +33,18 @@ export class Frame {
     this.state = new State(app);
     this.bar = element("div", { class: "bar", role: "group", "aria-label": "In this folder" });
     this.summary = element("p", { class: "summary" });
-    this.selection = element("div", { class: "selection", role: "group", "aria-label": "With what is selected" });
+    this.count = element("span");
+    this.counted = element("span", { class: "count" }, this.count, element("span", { class: "word" }, " selected"));
+    this.offered = element("div", { class: "actions" });
+    this.selection = element("div", { class: "selection", role: "group", "aria-label": "With what is selected" },
+      iconButton("close", "Select nothing (Esc)", () => folder.selectNone()), this.counted, this.offered);
     this.form = iconButton("grid", "", () => this.#changeForm());
     this.heads = this.#makeHeads();
     document.body.prepend(this.#makeHeader(), this.#makeMain());
+    makeRegions();
     this.#showForm();
     folder.addEventListener("load", () => this.refresh());
-    folder.addEventListener("change", () => this.#showSummary());
+    folder.addEventListener("change", () => (this.#showSummary(), this.#showSelection())); // the filter hides what is selected too
     folder.addEventListener("selection", () => this.#showSelection());
   }
 
@@ -92,11 +105,13 @@ export class Frame {
 
   // --- what is in the folder, and what of it is selected ---
 
-  // Makes the buttons anew: what can be done may have changed.
+  // What can be done may have changed; while a folder is on its way that is not known.
   refresh() {
     const actions = this.#app.actions.at("bar", []);
-    this.bar.replaceChildren(...actions.map((action) => actionButton(action, [])));
-    document.body.classList.toggle("can-add", actions.length > 0);
+    if (this.#app.folder.state !== "loading") {
+      fill(this.bar, actions, () => []);
+      document.body.classList.toggle("can-add", actions.length > 0);
+    }
     this.#showSummary();
     this.#showSelection();
   }
@@ -115,12 +130,10 @@ export class Frame {
     const entries = folder.selection;
     document.body.classList.toggle("selecting", entries.length > 0);
     if (entries.length > 0) {
-      const bytes = summaryOf(entries);
-      this.selection.replaceChildren(
-        iconButton("close", "Select nothing (Esc)", () => folder.selectNone()),
-        element("span", { class: "count", title: bytes }, formatCount(entries.length, "selected", "selected")),
-        element("div", { class: "actions" }, ...actions.at("selection", entries).map((action) => actionButton(action, entries))));
-    } else this.selection.replaceChildren();
+      setAttribute(this.counted, "title", summaryOf(entries));
+      setText(this.count, formatNumber(entries.length));
+      fill(this.offered, actions.at("selection", entries), () => folder.selection);
+    }
     if (entries.length !== this.#selected) announce(entries.length > 0 ? `${formatCount(entries.length, "selected", "selected")}` : "Nothing selected");
     this.#selected = entries.length;
   }

@@ -21,11 +21,11 @@ export class Keys {
   #handle(event) {
     const { actions, folder, view } = this.#app;
     const isOnButton = event.target !== document.body && !view.body.contains(event.target);
-    if (isOnButton && ["Enter", " "].includes(event.key)) return false; // it is pressed
+    if (isOnButton && ["Enter", " "].includes(event.key)) return event.repeat; // it is pressed, once
     const isTyping = event.timeStamp - this.#typedAt <= FORGET_MS;
     const found = !(isTyping && event.key === " ") && actions.ofKey(keyOf(event), this.#app.subject());
     if (found) {
-      found.action.run(found.entries, event);
+      if (!event.repeat) found.action.run(found.entries, event); // a key that is held does it once
       return true;
     }
     if (event.altKey || folder.shown.length === 0) return false;
@@ -61,12 +61,13 @@ export class Keys {
 
   #open(event) {
     if (event.key !== "Enter" || !this.#app.view.hasFocus()) return false;
-    this.#app.activate(this.#app.folder.current);
+    if (!event.repeat) this.#app.activate(this.#app.folder.current);
     return true;
   }
 
   #toggle(event, isTyping) {
     if (event.key !== " " || isTyping) return false;
+    if (event.repeat) return true;
     this.#app.folder.selectToggle(this.#app.folder.cursor);
     this.#app.view.focus();
     return true;

@@ -45,10 +45,11 @@ export function decodeName(segment) {
   return decoder.decode(bytesOf(segment));
 }
 
-// The one way to write an address: of a URL, of a path as somebody typed it, or of what the server has encoded.
+// The one way to write an address: of a URL, of a path as somebody typed it, or of what the server has encoded. Several slashes are one,
+// as they are for the server.
 export function canonical(href) {
-  const path = new URL(href, location.origin).pathname;
-  return path.split("/").map(canonicalSegment).join("/");
+  const path = new URL(href.replace(/^\/+/, "/"), location.origin).pathname;
+  return path.replace(/\/+/g, "/").split("/").map(canonicalSegment).join("/");
 }
 
 export function childHref(folderHref, name, isFolder = false) {
@@ -87,11 +88,4 @@ export function splitName(name) {
 // Direction marks inside a name would turn what stands beside it, control characters are not seen at all.
 export function shownName(name) {
   return name.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, "\ufffd");
-}
-
-const order = new Intl.Collator("en", { numeric: true, sensitivity: "accent" });
-
-// Names as people count: file 2 before file 10.
-export function compareNames(a, b) {
-  return order.compare(a, b) || (a < b ? -1 : a > b ? 1 : 0);
 }

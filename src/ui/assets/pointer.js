@@ -11,10 +11,12 @@ export class Pointer {
   #start = null;
   #wasLong = false;
   #isTouch = false; // what came down last
+  #first; // the address of the entry on which a double click began
 
   constructor(app) {
     this.#app = app;
     const { body } = app.view;
+    document.addEventListener("click", (event) => event.detail <= 1 && (this.#first = app.view.entryOf(event.target)?.href), true);
     body.addEventListener("pointerdown", (event) => this.#down(event));
     body.addEventListener("pointermove", (event) => this.#moved(event));
     for (const type of ["pointerup", "pointercancel"]) body.addEventListener(type, () => clearTimeout(this.#press));
@@ -55,7 +57,7 @@ export class Pointer {
     const index = view.indexOf(event.target);
     if (index < 0) return;
     event.preventDefault();
-    if (this.#wasLong) return;
+    if (this.#wasLong || this.#isStray(event)) return;
     const more = event.target.closest(".more")?.getBoundingClientRect();
     if (more) this.#openMenu(index, more.right, more.bottom);
     else if (this.#opens(event)) {
@@ -65,6 +67,11 @@ export class Pointer {
       this.#select(event, index);
       view.focus();
     }
+  }
+
+  // The second half of a double click whose first half has brought something else under the pointer.
+  #isStray(event) {
+    return event.detail > 1 && this.#app.view.entryOf(event.target)?.href !== this.#first;
   }
 
   #opens(event) {
@@ -84,7 +91,7 @@ export class Pointer {
 
   #doubleClick(event) {
     const entry = this.#app.view.entryOf(event.target);
-    if (entry && !event.target.closest("a, button, .tick") && !event.ctrlKey && !event.metaKey && !event.shiftKey) this.#app.activate(entry);
+    if (entry && !this.#isStray(event) && !event.target.closest("a, button, .tick") && !event.ctrlKey && !event.metaKey && !event.shiftKey) this.#app.activate(entry);
   }
 
   // --- menus ---

@@ -23,10 +23,12 @@ class Preview {
   #app;
   #entry = null; // what is looked at
   #loading = new AbortController(); // of its content
+  #isClosing = false; // on the way back in the history
+  #began; // where the pointer came down
   #dialog;
   #stage;
   #gestures;
-  #name = element("h2", { id: "preview-name", dir: "auto" });
+  #name = element("bdi");
   #info = element("p");
   #position = element("span", { class: "preview-position" });
   #zoom = element("button", { type: "button", class: "preview-zoom", onclick: () => this.#gestures.toggle() });
@@ -39,7 +41,7 @@ class Preview {
     this.#stage = element("div", { class: "preview-stage", tabindex: -1, autofocus: true });
     this.#dialog = element("dialog", { class: "preview", "aria-labelledby": "preview-name" },
       element("header", {}, button("Close", "back", () => this.#close()),
-        element("div", { class: "preview-title", "aria-live": "polite" }, this.#name, this.#info), this.#zoom, this.#download),
+        element("div", { class: "preview-title", "aria-live": "polite" }, element("h2", { id: "preview-name" }, this.#name), this.#info), this.#zoom, this.#download),
       this.#stage, this.#previous, this.#next, this.#position);
     this.#gestures = new Gestures(this.#stage, { onSwipe: (step) => this.#step(step), onZoom: (percent) => this.#showZoom(percent) });
     document.addEventListener("keydown", (event) => !event.defaultPrevented && this.#isOnTop && this.#key(event));
@@ -47,8 +49,13 @@ class Preview {
       event.preventDefault(); // closing is a step back, which closes
       this.#close();
     });
-    this.#stage.addEventListener("click", (event) => event.target === this.#stage && !this.#isImage && this.#close());
-    addEventListener("popstate", () => (this.#named === null && this.#isNaming ? app.folder.reload() : this.#follow()));
+    this.#stage.addEventListener("pointerdown", (event) => (this.#began = event.target));
+    this.#stage.addEventListener("click", (event) => this.#isBeside(event) && this.#close());
+    addEventListener("popstate", () => {
+      this.#isClosing = false;
+      if (this.#named === null && this.#isNaming) app.folder.reload();
+      else this.#follow();
+    });
     app.folder.addEventListener("load", () => this.#follow());
     app.folder.addEventListener("change", () => this.#entry && this.#showPosition());
   }
@@ -63,7 +70,12 @@ class Preview {
   }
 
   #close() {
-    if (history.state?.isPreview) return history.back();
+    if (this.#isClosing) return;
+    if (history.state?.isPreview) {
+      this.#isClosing = true;
+      history.back();
+      return;
+    }
     history.replaceState(history.state, "", location.pathname + location.search);
     this.#follow();
   }
@@ -159,6 +171,11 @@ class Preview {
     return lookOf(this.#entry) === "image" && this.#stage.classList.contains("zoomable");
   }
 
+  // A single click that begins and ends on the stage: no text is selected by it, nor has a double click opened the preview.
+  #isBeside(event) {
+    return event.target === this.#stage && this.#began === this.#stage && event.detail <= 1 && !this.#isImage;
+  }
+
   async #load(entry) {
     this.#loading.abort();
     const { signal } = (this.#loading = new AbortController());
@@ -227,7 +244,7 @@ class Preview {
     const actions = {
       ArrowLeft: () => this.#step(-1),
       ArrowRight: () => this.#step(1),
-      " ": () => this.#close(),
+      " ": () => event.repeat || this.#close(), // held, it has opened the preview
       "+": () => this.#gestures.zoomBy(STEP),
       "=": () => this.#gestures.zoomBy(STEP),
       "-": () => this.#gestures.zoomBy(1 / STEP),

@@ -1,5 +1,5 @@
 // What is said where there are no entries to see: that the folder is empty, still being read, or cannot be shown, and what to do. And the
-// banner that says that the server cannot be reached, which is tried again until it can.
+// banner that says why the folder could not be looked at again. A server that cannot be reached is tried until it can.
 import { actionButton } from "./buttons.js";
 import { announce } from "./dialog.js";
 import { element, setText } from "./dom.js";
@@ -16,13 +16,14 @@ export class State {
   #waiting = 0;
   #retry = 0;
   #failures = 0; // one after the other
+  #said = ""; // the address of the folder whose summary was said
 
   constructor(app) {
     this.#app = app;
     const again = element("button", { type: "button", onclick: () => app.folder.reload() }, "Try again");
     this.bannerText = element("span");
-    this.banner = element("div", { class: "banner", role: "alert", hidden: true }, icon("offline"), this.bannerText, again);
-    this.element = element("div", { class: "state" });
+    this.banner = element("div", { class: "banner", role: "alert", hidden: true }, icon("warning"), this.bannerText, again);
+    this.element = element("div", { class: "state", hidden: true });
     app.folder.addEventListener("load", () => this.#loaded());
     app.folder.addEventListener("change", () => this.#changed());
     addEventListener("online", () => app.folder.failure && app.folder.reload());
@@ -39,8 +40,11 @@ export class State {
       this.#waiting = setTimeout(() => this.#wait(), PATIENCE_MS);
       return;
     }
-    this.#tellConnection(folder.failure?.status === 0);
-    if (folder.state === "ready" && !folder.failure) announce(`${shownName(nameOf(folder.href)) || "Files"}: ${summaryOf(folder.entries) || "empty"}`);
+    this.#tellFailure(folder.failure);
+    if (folder.state === "ready" && !folder.failure && folder.href !== this.#said) {
+      this.#said = folder.href;
+      announce(`${shownName(nameOf(folder.href)) || "Files"}: ${summaryOf(folder.entries) || "empty"}`);
+    }
     this.#show();
   }
 
@@ -58,13 +62,13 @@ export class State {
     this.#show();
   }
 
-  #tellConnection(isLost) {
-    this.banner.hidden = !isLost || this.#app.folder.state === "failed";
-    if (!isLost) {
+  #tellFailure(failure) {
+    this.banner.hidden = !failure || this.#app.folder.state === "failed";
+    if (failure) setText(this.bannerText, `${failure.status === 0 ? "The server cannot be reached." : failure.message} What you see may be old.`);
+    if (failure?.status !== 0) {
       this.#failures = 0;
       return;
     }
-    setText(this.bannerText, "The server cannot be reached. What you see may be old.");
     this.#retry = setTimeout(() => this.#app.folder.reload(), RETRY_MS[Math.min(this.#failures++, RETRY_MS.length - 1)]);
   }
 
@@ -79,6 +83,7 @@ export class State {
 
   #content() {
     const { folder } = this.#app;
+    this.element.classList.remove("drop");
     if (folder.shown.length > 0 && folder.state !== "failed") return [];
     if (folder.state === "loading") return Array.from({ length: SKELETON_ROWS }, () => element("div", { class: "skeleton" }, element("i"), element("i"), element("i")));
     if (folder.state === "failed") return this.#failed(folder.failure);
@@ -107,6 +112,6 @@ export class State {
     const canAdd = this.#app.folder.writable && actions.length > 0;
     this.element.classList.toggle("drop", canAdd);
     return [icon("folder-open"), element("h2", {}, "This folder is empty"), element("p", {}, canAdd ? "Drop files here, or add something:" : "There is nothing to see."),
-      canAdd && element("div", { class: "buttons" }, ...actions.map((action) => actionButton(action, [])))].filter(Boolean);
+      canAdd && element("div", { class: "buttons" }, ...actions.map((action) => actionButton(action, () => [])))].filter(Boolean);
   }
 }
