@@ -86,6 +86,38 @@ scenario("names that are taken: skipped, both kept, replaced, for all", async (p
   assert.deepEqual(inside("taken/to/f"), ["new"]);
 }, { expected: /status of 412/ });
 
+scenario("a file is replaced whose name the folder's begins with", async (page) => {
+  make({ "within/a": "old", "within/ab/a": "new" });
+  await open(page, "/within/ab/");
+  await pick(page, "a");
+  await key(page, "Control+x");
+  await page.locator("nav").getByRole("link", { name: "within" }).click();
+  await row(page, "ab").waitFor();
+  await key(page, "Control+v");
+  await answer(page, "Replace");
+  await until(() => inside("within/ab").length === 0, "it has moved");
+  assert.equal(read("within/a"), "new");
+}, { expected: /status of 412/ });
+
+scenario("what one has selected meanwhile stays selected", async (page) => {
+  make({ "meanwhile/a.txt": "a", "meanwhile/b.txt": "b" });
+  await open(page, "/meanwhile/");
+  let goOn;
+  const waiting = new Promise((resolve) => (goOn = resolve));
+  await page.route("**/meanwhile/a.txt", async (route) => {
+    if (route.request().method() === "COPY") await waiting;
+    await route.continue();
+  });
+  await pick(page, "a.txt");
+  await key(page, "Control+c");
+  await key(page, "Control+v");
+  await pick(page, "b.txt");
+  goOn();
+  await see(page, ["a.txt", "a (2).txt", "b.txt"]);
+  await notice(page, "Copied").waitFor();
+  assert.deepEqual(await selected(page), ["b.txt"]);
+});
+
 scenario("what has changed since it was seen is neither deleted nor replaced", async (page) => {
   make({ "seen/a.txt": "one", "seen/to/b.txt": "two", "seen/b.txt": "mine" });
   await open(page, "/seen/");
@@ -132,6 +164,13 @@ scenario("dragged onto a folder, onto the path, with Control a copy", async (pag
   assert.ok(await drag(page, name("to"), page.locator("nav").getByRole("link", { name: "drag" })));
   await see(page, []);
   assert.deepEqual(inside("drag"), ["c.txt", "from", "to"]);
+  // What another page says of itself is nothing to rely on.
+  for (const told of ["no JSON", "null", `{"origin": "${origin}", "entries": 5}`, `{"origin": "${origin}", "entries": [null]}`])
+    await page.evaluate((data) => {
+      const dataTransfer = new DataTransfer();
+      dataTransfer.setData("application/x-fastfile", data);
+      document.querySelector("main").dispatchEvent(new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true }));
+    }, told);
 });
 
 scenario("moved into a folder that is chosen, by finger", async (page) => {
@@ -227,6 +266,31 @@ scenario("deleted at once, and brought back: by the notice, and by Ctrl+Z", asyn
   assert.equal(read("undo/a.txt", TRASH_FOLDER), "another");
 }, { expected: /status of 409/ });
 
+scenario("what takes long to be put back is named; what lies in a trash is gone for good", async (page) => {
+  makeThere({ "slow/a.txt": "a", "Trash/files/b.txt": "b" });
+  await inTrash(page, "/slow/");
+  let goOn;
+  const waiting = new Promise((resolve) => (goOn = resolve));
+  await page.route("**/.fastfile/restore", async (route) => {
+    await waiting;
+    await route.continue();
+  });
+  await pick(page, "a.txt");
+  await key(page, "Delete");
+  await notice(page, "to the trash").waitFor();
+  await key(page, "Control+z");
+  await notice(page, "Putting back “\u2068a.txt\u2069”").waitFor();
+  goOn();
+  await see(page, ["a.txt"]);
+  await inTrash(page, "/Trash/files/");
+  await pick(page, "b.txt");
+  await key(page, "Delete");
+  await dialogOf(page).getByText("gone for good").waitFor();
+  await key(page, "Escape");
+  await dialogOf(page).waitFor({ state: "detached" });
+  assert.deepEqual(there("Trash/files"), ["b.txt"]);
+});
+
 scenario("what is replaced goes to the trash", async (page) => {
   makeThere({ "replace/f/new": "1", "replace/to/f/old": "2" });
   await inTrash(page, "/replace/");
@@ -300,6 +364,17 @@ scenario("names of all kinds: copied, deleted, put back, moved, renamed", async 
   await row(page, "to").getByRole("link").click();
   await row(page, "to").waitFor({ state: "hidden" });
   await ready(page);
+  // Nobody has changed anything.
+  for (const shown of ["a\ufffdb.txt", /two\s+blanks/]) {
+    await page.locator(".rows .row").filter({ hasText: shown }).locator(".time").click();
+    await key(page, "F2");
+    await key(page, "Enter");
+    await input(page).waitFor({ state: "detached" });
+    await key(page, "F2");
+    await page.locator("header").click({ position: { x: 5, y: 5 } });
+    await input(page).waitFor({ state: "detached" });
+  }
+  assert.deepEqual(there("odd/to"), sorted);
   const rename = async (one, name) => {
     await one.locator(".time").click();
     await key(page, "F2");

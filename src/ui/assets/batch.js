@@ -65,7 +65,7 @@ export async function forEach(items, act, { doing }) {
     removeEventListener("beforeunload", stay);
     progress.close();
   }
-  result.left.push(...queue);
+  for (const item of queue) result.left.push(item);
   return result;
 }
 

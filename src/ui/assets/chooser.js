@@ -29,6 +29,7 @@ export async function chooseFolder({ title, ok, start, avoid, isRight }) {
       state.textContent = folders.length === 0 ? "There are no folders in here." : "";
     } catch (failure) {
       if (failure.status === undefined) throw failure;
+      if (open !== href) return;
       state.textContent = failure.message;
     }
     rows.querySelector("button")?.focus();

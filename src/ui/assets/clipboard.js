@@ -6,6 +6,7 @@ import { notify } from "./dialog.js";
 import { isWriting } from "./dom.js";
 import { keyLabel } from "./key.js";
 import { quotedAll } from "./names.js";
+import { parentHref } from "./paths.js";
 import { transfer } from "./transfer.js";
 
 export function install(app) {
@@ -32,6 +33,7 @@ export function install(app) {
   const paste = async () => {
     const entries = held;
     const isCopy = !isCut;
+    if (isCut && entries.every(({ href }) => parentHref(href) === folder.href)) return; // it is here already
     notice?.close();
     if (isCut) hold([], false);
     await transfer(app, entries, folder.href, { isCopy });

@@ -15,9 +15,10 @@ function follow(href) {
 }
 
 // Names in the body, where there is room for more than in an address; as plain text, since they are encoded already, and only so can
-// be ones that are not UTF-8.
+// be ones that are not UTF-8. In a frame, so that nobody is asked whether to leave the page while something is under way on it.
 function submit(href, names) {
-  const form = element("form", { method: "post", action: href, enctype: "text/plain", hidden: true }, element("input", { name: "name", value: names.slice("name=".length) }));
+  const frame = document.querySelector("iframe.downloads") ?? document.body.appendChild(element("iframe", { class: "downloads", name: "downloads", hidden: true }));
+  const form = element("form", { method: "post", action: href, enctype: "text/plain", target: frame.name, hidden: true }, element("input", { name: "name", value: names.slice("name=".length) }));
   document.body.append(form);
   form.submit();
   form.remove();

@@ -7,9 +7,26 @@ import { mayGo, transfer } from "./transfer.js";
 
 const TYPE = "application/x-fastfile";
 
+// What a drag says about itself, which any page may have written.
+function parsed(text) {
+  try {
+    return JSON.parse(text) ?? {};
+  } catch {
+    return {};
+  }
+}
+
+// Entries of another window, if it shows this server.
+function fromElsewhere({ origin, entries }) {
+  if (origin !== location.origin || !Array.isArray(entries)) return [];
+  const known = entries.filter((entry) => typeof entry?.href === "string" && typeof entry.name === "string");
+  return known.map(({ href, name, isFolder }) => ({ href: canonical(href), name, isFolder: isFolder === true }));
+}
+
 class Drag {
   #app;
   #dragged = null; // entries of this window
+  #id = ""; // of the drag that began here last
   #marked = null;
 
   constructor(app) {
@@ -32,7 +49,8 @@ class Drag {
     const data = event.dataTransfer;
     const url = ({ href }) => location.origin + href;
     data.effectAllowed = folder.writable ? "copyMove" : "copy";
-    data.setData(TYPE, JSON.stringify({ origin: location.origin, entries: entries.map(({ href, name, isFolder }) => ({ href, name, isFolder })) }));
+    this.#id = `${Date.now()}-${Math.random()}`;
+    data.setData(TYPE, JSON.stringify({ id: this.#id, origin: location.origin, entries: entries.map(({ href, name, isFolder }) => ({ href, name, isFolder })) }));
     data.setData("text/uri-list", entries.map(url).join("\r\n"));
     const [first] = entries;
     if (entries.length === 1 && !first.isFolder) data.setData("DownloadURL", `application/octet-stream:${first.name.replaceAll(":", "_")}:${url(first)}?download`);
@@ -81,21 +99,15 @@ class Drag {
   }
 
   #drop(event) {
+    const given = parsed(event.dataTransfer.getData(TYPE));
+    if (given.id !== this.#id) this.#dragged = null; // nobody has told the end of that one
     const target = this.#targetOf(event);
-    const given = event.dataTransfer.getData(TYPE);
     const isCopy = this.#isCopy(event);
-    const entries = this.#dragged ?? this.#fromElsewhere(given);
+    const entries = this.#dragged ?? fromElsewhere(given);
     this.#end();
     if (!target) return;
     event.preventDefault();
     if (entries.length > 0) transfer(this.#app, entries, target.href, { isCopy });
-  }
-
-  // Entries of another window, if it shows this server.
-  #fromElsewhere(given) {
-    if (!given) return [];
-    const { origin, entries } = JSON.parse(given);
-    return origin === location.origin ? entries.map((entry) => ({ ...entry, href: canonical(entry.href) })) : [];
   }
 
   #end() {

@@ -63,6 +63,7 @@ async function* walk(source, path, root) {
     yield* await Promise.all(files);
     if (isEmpty) yield { path, isFolder: true };
   } catch {
+    yield* await Promise.all(files);
     yield { path, problem: UNREADABLE };
   }
 }
@@ -108,7 +109,7 @@ export function chosen(files) {
 }
 
 // Opens the browser's dialog; resolves with what was chosen, if anything. A folder's empty folders are not told by browsers.
-export function choose({ isFolder = false } = {}) {
+export function pick({ isFolder = false } = {}) {
   return new Promise((resolve) => {
     const input = document.createElement("input");
     Object.assign(input, { type: "file", multiple: true, webkitdirectory: isFolder });

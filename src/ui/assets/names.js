@@ -1,8 +1,9 @@
-// What a name may be, which names are still free, and how one stands in a sentence.
+// What a name may be, which names are still free, how one stands in a sentence, and what is asked where it is taken.
 //
 // Free names are looked for as segments of an address, percent-encoded: that is the only form in which a name that is not UTF-8
 // can be written.
-import { encodeName, shownName } from "./paths.js";
+import { formatSize, formatTime } from "./format.js";
+import { encodeName, nameOf, shownName } from "./paths.js";
 
 const NAME_BYTES = 255; // of Linux's file systems
 const EXTENSION_BYTES = 32; // what is longer is none
@@ -61,4 +62,25 @@ export function quoted(name) {
 // "“a”", or "3 items".
 export function quotedAll(entries) {
   return entries.length === 1 ? quoted(entries[0].name) : `${entries.length} items`;
+}
+
+export const shownFolder = (href) => (href === "/" ? "Files" : quoted(nameOf(href)));
+
+function described({ isFolder, size, mtime }) {
+  if (isFolder) return "a folder";
+  return mtime === undefined ? "a file" : `${formatSize(size)} · ${formatTime(mtime)}`;
+}
+
+// The question, for choose() of dialog.js, what is to become of `source`, whose name something in the folder has. That is `old`, if it
+// can be seen. The answer is "skip", "replace" or "keep".
+export function conflict(source, folderHref, old, { mayReplace }) {
+  return {
+    title: `${quoted(source.name)} is already in ${shownFolder(folderHref)}`,
+    text: old && (old.isFolder && mayReplace ? "To replace the folder is to remove all that is in it there." : `There: ${described(old)}\nThis one: ${described(source)}`),
+    choices: [
+      { value: "skip", label: "Skip" },
+      mayReplace && { value: "replace", label: "Replace", isDanger: true },
+      { value: "keep", label: "Keep both" },
+    ].filter(Boolean),
+  };
 }

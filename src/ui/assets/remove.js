@@ -1,4 +1,5 @@
-// Deleting. With a trash it is done at once and can be undone; without one what goes is named first, for it is gone for good.
+// Deleting. With a trash it is done at once and can be undone; without one, or where it lies in one already, what goes is named first,
+// for it is gone for good.
 import { Failure, request } from "./api.js";
 import { forEach, hasReached, report } from "./batch.js";
 import { confirm, notify } from "./dialog.js";
@@ -9,6 +10,9 @@ import { refresh } from "./refresh.js";
 import { offerUndo } from "./undo.js";
 
 const NAMED = 3; // names in the question
+
+// What lies in a trash that is within reach: it is not put there once more.
+export const isInTrash = ({ href }) => /\/(\.Trash(-\d+)?|Trash)\/./.test(href);
 
 // A strong entity tag, or "": a weak one, and that of a folder, says nothing reliable.
 export const strongTag = (etag = "") => (etag.startsWith('"') ? etag : "");
@@ -22,13 +26,13 @@ async function leftOver(response) {
   return `What could not be deleted is still there: ${names.slice(0, NAMED).join(", ")}${more}.`;
 }
 
-// Deletes what was seen, not what somebody else has made of it since; what is gone already is fine. Resolves with {entry, token}: with
-// a token it can be put back.
+// Deletes what was seen, not what somebody else has made of it since; what is gone already is fine. Resolves with {name, entry, token}:
+// with a token it can be put back.
 export async function trash(entry) {
   const tag = strongTag(entry.etag);
   const response = await request("DELETE", entry.href, { headers: tag ? { "If-Match": tag } : {}, accept: [404] });
   if (response.status === 207) throw new Failure(207, await leftOver(response));
-  return { entry, token: response.headers.get("Trash-Token") };
+  return { name: entry.name, entry, token: response.headers.get("Trash-Token") };
 }
 
 export async function putBack(token) {
@@ -42,11 +46,8 @@ async function restore(app, trashed) {
     await putBack(token);
     return entry.href;
   }, { doing: "Putting back" });
-  if (hasReached(result)) await refresh(app, result.done);
-  report({ ...result, failed: result.failed.map(({ item, failure }) => ({ item: item.entry, failure })), left: result.left.map(({ entry }) => entry) }, {
-    done: "put back",
-    again: (entries) => restore(app, trashed.filter(({ entry }) => entries.includes(entry))),
-  });
+  if (hasReached(result)) await refresh(app, result.done, []);
+  report(result, { done: "put back", again: (items) => restore(app, items) });
 }
 
 function isWanted(entries) {
@@ -70,7 +71,8 @@ function tell(app, deleted) {
 }
 
 export async function remove(app, entries) {
-  if (!app.facts.trash && !(await isWanted(entries))) return;
+  const lost = app.facts.trash ? entries.filter(isInTrash) : entries;
+  if (lost.length > 0 && !(await isWanted(lost))) return;
   const result = await forEach(entries, trash, { doing: "Deleting" });
   if (hasReached(result)) await refresh(app);
   if (result.done.length > 0) tell(app, result.done);

@@ -14,6 +14,9 @@ const TAKEN = "That name is taken.";
 // How much of a name is selected to be written over.
 const stemLength = ({ name, isFolder }) => (isFolder ? name : splitName(name).stem).length;
 
+// What a line of text makes of a name: it has no room for line breaks.
+const given = (name) => name.replace(/[\r\n]/g, "");
+
 // What is wrong with a new name, as far as it can be told from here.
 function problemOf(app, entry, name) {
   return nameProblem(name) || (app.folder.entries.some((one) => one.name === name && one.href !== entry.href) ? TAKEN : "");
@@ -46,8 +49,9 @@ class Renaming {
     this.element = element("div", { class: "rename" }, this.input, this.error);
     this.input.value = entry.name;
     this.input.addEventListener("keydown", (event) => this.#key(event));
-    this.input.addEventListener("input", () => this.#say(this.input.value === entry.name ? "" : problemOf(app, entry, this.input.value)));
-    this.input.addEventListener("blur", () => !this.#isMoving && this.#take(true));
+    this.input.addEventListener("input", () => this.#say(this.input.value === given(entry.name) ? "" : problemOf(app, entry, this.input.value)));
+    // (When another window gets the focus, the input stays the active element.)
+    this.input.addEventListener("blur", () => !this.#isMoving && document.activeElement !== this.input && this.#take(true));
     for (const type of ["pointerdown", "click", "dblclick", "contextmenu"]) this.element.addEventListener(type, (event) => event.stopPropagation());
   }
 
@@ -84,6 +88,7 @@ class Renaming {
 
   #key(event) {
     event.stopPropagation();
+    if (event.isComposing || event.keyCode === 229) return; // the key is the input method's (Safari tells it by the code only)
     if (event.key === "Enter") this.#take(false);
     else if (event.key === "Escape") this.#close();
     else return;
@@ -94,7 +99,7 @@ class Renaming {
   async #take(isLeaving) {
     if (this.#isBusy) return;
     const name = this.input.value.trim();
-    if (name === this.#entry.name || name === "") return this.#close();
+    if (this.input.value === given(this.#entry.name) || name === this.#entry.name || name === "" || this.#isLeft()) return this.#close();
     const problem = problemOf(this.#app, this.#entry, name);
     if (problem === "") return this.#give(name, isLeaving);
     if (!isLeaving) return this.#say(problem);
@@ -106,16 +111,25 @@ class Renaming {
     this.#isBusy = this.input.readOnly = true;
     try {
       const href = await give(this.#entry, name);
-      await refresh(this.#app, [href]);
+      await refresh(this.#app, [href], [this.#entry]);
       this.#close();
     } catch (failure) {
       if (!(failure instanceof Failure)) throw failure;
       this.#isBusy = this.input.readOnly = false;
-      if (failure.status === 412 && !isLeaving) return this.#say(failure.message);
+      if (failure.status === 412 && !isLeaving && !this.#isLeft()) return this.#say(failure.message);
       notify(`${quoted(this.#entry.name)} keeps its name. ${failure.message}`, { isError: true });
       this.#close();
       if (failure.status !== 0) refresh(this.#app);
     }
+  }
+
+  // Whether its folder is not what is shown any more.
+  #isLeft() {
+    return parentHref(this.#entry.href) !== this.#app.folder.href;
+  }
+
+  closeIfLeft() {
+    if (this.#isLeft()) this.#close();
   }
 
   #close() {
@@ -130,8 +144,10 @@ class Renaming {
 
 async function renameByDialog(app, entry) {
   for (let value = entry.name, problem = ""; ;) {
-    const name = (await ask({ title: "Rename", text: problem, label: "New name", value, ok: "Rename", select: stemLength(entry), check: (text) => (text === entry.name ? "" : problemOf(app, entry, text.trim())) }))?.trim();
-    if (name === undefined || name === entry.name) return;
+    const isSame = (text) => text === given(entry.name) || text.trim() === entry.name;
+    const answer = await ask({ title: "Rename", text: problem, label: "New name", value, ok: "Rename", select: stemLength(entry), check: (text) => (isSame(text) ? "" : problemOf(app, entry, text.trim())) });
+    if (answer === null || isSame(answer)) return;
+    const name = answer.trim();
     try {
       return refresh(app, [await give(entry, name)]);
     } catch (failure) {
@@ -153,11 +169,15 @@ export function install(app) {
     folder.setCursorTo(entry.href); // whose row stays in the document
     view.focus();
     const row = view.rowOf(entry);
-    renaming = new Renaming(app, entry, () => (renaming = null, view.refresh()));
+    const made = (renaming = new Renaming(app, entry, () => {
+      if (renaming === made) renaming = null; // and not a newer one
+      view.refresh();
+    }));
     renaming.decorate(row, entry);
     renaming.input.setSelectionRange(0, stemLength(entry));
   };
   view.addDecorator((node, entry) => renaming?.decorate(node, entry));
+  folder.addEventListener("load", () => renaming?.closeIfLeft());
   app.addAction({
     id: "rename", label: "Rename", icon: "edit", key: "F2", place: ["selection", "menu"],
     when: (_, entries) => folder.writable && entries.length === 1,

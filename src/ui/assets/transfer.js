@@ -5,14 +5,11 @@
 import { Failure, list, request } from "./api.js";
 import { forEach, hasReached, report } from "./batch.js";
 import { choose, notify } from "./dialog.js";
-import { formatSize, formatTime } from "./format.js";
-import { freeSegment, quoted, quotedAll, segmentOf } from "./names.js";
-import { isWithin, nameOf, parentHref } from "./paths.js";
+import { conflict, freeSegment, quotedAll, segmentOf, shownFolder } from "./names.js";
+import { isWithin, parentHref } from "./paths.js";
 import { refresh } from "./refresh.js";
-import { putBack, strongTag, trash } from "./remove.js";
+import { isInTrash, putBack, strongTag, trash } from "./remove.js";
 import { offerUndo } from "./undo.js";
-
-export const shownFolder = (href) => (href === "/" ? "Files" : quoted(nameOf(href)));
 
 // Whether something may go into a folder: not into itself, and not where it is, unless as a copy.
 export function mayGo({ href, isFolder }, target, isCopy) {
@@ -26,11 +23,6 @@ async function send(source, to, isCopy, { signal, headers = {} } = {}) {
   });
   if (response.status === 207) throw new Failure(207, isCopy ? "Not all of it could be copied." : "A part of it could not be moved and stayed where it was.");
   return response.status !== 412;
-}
-
-function describe({ isFolder, size, mtime }) {
-  if (isFolder) return "a folder";
-  return mtime === undefined ? "a file" : `${formatSize(size)} · ${formatTime(mtime)}`;
 }
 
 class Transfer {
@@ -91,27 +83,18 @@ class Transfer {
 
   // What cannot be seen, and what the source itself is in, cannot be replaced.
   async #answerFor(source, old) {
-    const mayReplace = old !== undefined && !isWithin(source.href, old.href);
+    const mayReplace = old !== undefined && !(old.isFolder && isWithin(source.href, old.href));
     const kind = `${mayReplace} ${old?.isFolder}`;
     if (this.#answers.has(kind)) return this.#answers.get(kind);
-    const chosen = await choose({
-      title: `${quoted(source.name)} is already in ${shownFolder(this.#target)}`,
-      text: old && (old.isFolder && mayReplace ? "To replace the folder is to remove all that is in it there." : `There: ${describe(old)}\nThis one: ${describe(source)}`),
-      choices: [
-        { value: "skip", label: "Skip" },
-        mayReplace && { value: "replace", label: "Replace", isDanger: true },
-        { value: "keep", label: "Keep both" },
-      ].filter(Boolean),
-      all: this.#all,
-    });
+    const chosen = await choose({ ...conflict(source, this.#target, old, { mayReplace }), all: this.#all });
     if (!chosen) return "stop";
     if (chosen.all) this.#answers.set(kind, chosen.value);
     return chosen.value;
   }
 
-  // With a trash the old one goes there; without, what is replaced is the one that was seen, not a newer one.
+  // With a trash the old one goes there, unless it lies in one; without, what is replaced is the one that was seen, not a newer one.
   async #replace(source, to, old, control) {
-    if (this.#app.facts.trash) {
+    if (this.#app.facts.trash && !isInTrash(old)) {
       const { token } = await trash(old);
       try {
         if (await send(source, to, this.#isCopy, control)) return { source, to, replaced: true };
@@ -134,7 +117,7 @@ async function moveBack(app, moved) {
     if (!(await send({ href }, to, false))) throw new Failure(412, "Something else has its name there now.");
     return to;
   }, { doing: "Moving back" });
-  if (hasReached(result)) await refresh(app, result.done);
+  if (hasReached(result)) await refresh(app, result.done, moved);
   report(result, { done: "moved back", again: (items) => moveBack(app, items) });
 }
 
@@ -155,7 +138,7 @@ export async function transfer(app, sources, target, { isCopy = false } = {}) {
   const run = new Transfer(app, target, isCopy, going.length === 1);
   const result = await forEach(going, (source, control) => run.run(source, control), { doing: isCopy ? "Copying" : "Moving" });
   const moved = result.done.filter(Boolean);
-  if (hasReached(result)) await refresh(app, moved.map(({ to }) => to));
+  if (hasReached(result)) await refresh(app, moved.map(({ to }) => to), going);
   if (moved.length > 0) tell(app, moved, target, isCopy);
   report(result, { done: isCopy ? "copied" : "moved", again: (items) => transfer(app, items, target, { isCopy }) });
 }

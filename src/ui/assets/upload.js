@@ -4,12 +4,12 @@
 // item is lost silently: it is stored, waits, or says what is wrong. What had arrived of a large file is not sent again.
 //
 // Few things go on at once, for a browser has six connections to a server, and the folder view wants to have some too.
-import { request } from "./api.js";
+import { failureOf, request } from "./api.js";
 import { decodeName, parentHref } from "./paths.js";
 import { PART_LEAST, store } from "./upload_http.js";
 import { Item, keyOf } from "./upload_item.js";
 import { Rate } from "./upload_rate.js";
-import { backOff, checkReadable, explained, isPassing, look, pause, unlessAborted } from "./upload_trouble.js";
+import { backOff, checkReadable, explained, isPassing, look, pause, quietly, unlessAborted } from "./upload_trouble.js";
 
 const REQUESTS_MOST = 4;
 const LARGE_MOST = 2;
@@ -43,8 +43,8 @@ export class Queue extends EventTarget {
   #memory;
   #ask;
 
-  // memory: see upload_memory.js. ask: async (item, {size, mtime} or {isFolder} of what has its name) → {value: "replace" | "keep" |
-  // "skip", all: bool}; null skips it too.
+  // memory: see upload_memory.js. ask: async (item, {size, mtime} or {isFolder} of what has its name, whether no other one of its batch
+  // can be asked about) → {value: "replace" | "keep" | "skip", all: bool}; null skips it too.
   constructor({ memory, ask }) {
     super();
     this.#memory = memory;
@@ -73,8 +73,10 @@ export class Queue extends EventTarget {
   // found: [{path, file, handle, root} | {path, isFolder: true} | {path, problem}] (drop.js); base: the folder's address. What is added
   // with the same `batch` shares the answer to "do this for all".
   add(found, base, batch) {
-    if (!this.isBusy && !batch.isKnown) this.clear();
-    batch.isKnown = true;
+    if (found.length === 0) return;
+    if (!this.isBusy && !batch.answers) this.clear();
+    if (!batch.answers) this.#folders.clear(); // somebody may have removed some meanwhile
+    batch.answers ??= {};
     const added = [];
     for (const one of found) {
       const item = new Item(this, base, one);
@@ -106,6 +108,7 @@ export class Queue extends EventTarget {
 
   // Goes on with what is paused, and tries again what failed.
   resume(items) {
+    this.#folders.clear();
     for (const item of items) {
       item.isPaused = false;
       if (item.state !== "paused" && !(item.state === "failed" && (item.file || item.isFolder))) continue;
@@ -119,14 +122,19 @@ export class Queue extends EventTarget {
   cancel(items) {
     const gone = [...items].filter((item) => item.state !== "done");
     for (const item of gone) {
-      if (item.url) request("DELETE", item.url).catch(() => {}); // it would go by itself after a week
       this.#interrupted.delete(item.key);
       this.items.delete(item);
       this.#enter(item, "cancelled");
       this.#running.get(item)?.abort("cancel");
     }
-    this.#memory.forget(gone);
+    this.#forget(gone);
     this.#pump();
+  }
+
+  // Nothing is kept of them, neither here nor on the server.
+  #forget(items) {
+    for (const { url } of items) if (url) request("DELETE", url).catch(() => {}); // it would go by itself after a week
+    this.#memory.forget(items);
   }
 
   pauseAll() {
@@ -142,15 +150,14 @@ export class Queue extends EventTarget {
     this.resume([...this.items].filter((item) => item.state === "paused"));
   }
 
-  // Takes what is over from the list.
+  // Takes what is over from the list. What failed stays: it can be tried again.
   clear() {
     for (const item of this.items) {
-      if (!["done", "skipped", "failed"].includes(item.state)) continue;
+      if (!["done", "skipped"].includes(item.state)) continue;
       this.items.delete(item);
       this.#enter(item, "cancelled");
     }
     if (!this.isBusy) {
-      this.#folders.clear();
       this.rate.restart();
       this.#costRate.restart();
     }
@@ -162,14 +169,21 @@ export class Queue extends EventTarget {
   // What can be read without asking goes on at once.
   async recall() {
     const records = await this.#memory.takeInterrupted();
+    records.sort((one, other) => Boolean(other.url) - Boolean(one.url)); // of two tabs that had to send the same one goes on
+    const others = [];
     for (const record of records) {
       const { id, href, url, isPaused } = record;
       const item = new Item(this, record.base, record);
-      Object.assign(item, { id, href, url, isPaused, batch: {}, name: decodeName(href.split("/").pop()) });
+      Object.assign(item, { id, href, url, isPaused, batch: { answers: {} }, name: decodeName(href.split("/").pop()) });
+      if (this.#interrupted.has(item.key)) {
+        others.push(item);
+        continue;
+      }
       this.items.add(item);
       this.#interrupted.set(item.key, item);
       this.#enter(item, "interrupted");
     }
+    this.#forget(others);
     for (const item of [...this.#interrupted.values()]) if (!item.isPaused) await this.#read(item, "queryPermission");
     this.#pump();
   }
@@ -184,6 +198,7 @@ export class Queue extends EventTarget {
     try {
       if ((await (item.root ?? item.handle)[permission]({ mode: "read" })) !== "granted") return;
       const file = await item.handle.getFile();
+      if (item.state !== "interrupted") return; // it was given or cancelled meanwhile
       if (file.size !== item.size || file.lastModified !== item.mtime) return;
       this.#give(item, file);
       this.#pump();
@@ -276,16 +291,24 @@ export class Queue extends EventTarget {
   }
 
   async #work(item, signal) {
+    let met = 0; // the status that has told that something has its name
     for (let isStored = false; !isStored;) {
       try {
-        await this.#ensureFolder(item.isFolder ? item.href : item.folder, item.base, signal);
-        if (!item.isFolder) await store(item, signal);
-        isStored = true;
+        isStored = met ? await this.#meet(item, met === 405, signal) : await this.#put(item, signal);
+        met = 0;
       } catch (error) {
         if (signal.aborted) throw signal.reason;
-        isStored = await this.#recover(item, error, signal);
+        if (error === "ask") throw error;
+        if (!item.isFolder && [405, 412].includes(error.status)) met = error.status;
+        else await this.#recover(item, error, signal);
       }
     }
+  }
+
+  async #put(item, signal) {
+    await this.#ensureFolder(item.isFolder ? item.href : item.folder, item.base, signal);
+    if (!item.isFolder) await store(item, signal);
+    return true;
   }
 
   // Makes the folder and those above it up to `base`, each once.
@@ -293,25 +316,31 @@ export class Queue extends EventTarget {
     if (href === base) return;
     await this.#ensureFolder(parentHref(href), base, signal);
     if (!this.#folders.has(href)) {
-      const made = request("MKCOL", href, { accept: [405] }).then(({ status }) => status === 201 && this.#announce(href));
+      const made = this.#makeFolder(href);
       made.catch(() => this.#folders.delete(href));
       this.#folders.set(href, made);
     }
     await unlessAborted(this.#folders.get(href), signal);
   }
 
+  async #makeFolder(href) {
+    const { status } = await quietly("MKCOL", href, { accept: [405] });
+    if (status === 201) return this.#announce(href);
+    // It is there, unless it is a file that has the name.
+    if ((await quietly("HEAD", href, { accept: [403, 404] })).status === 404) throw failureOf(409);
+    return undefined;
+  }
+
   // --- what can go wrong ---
 
-  // Waits until it makes sense to try again; true: it turned out that the file is stored. Throws what the user has to know.
+  // Waits until it makes sense to try again. Throws what the user has to know.
   async #recover(item, error, signal) {
     const { status } = error;
-    if (!item.isFolder && (status === 412 || status === 405)) return this.#meet(item, status === 405);
     if (status === 401) await this.#logIn(signal);
     else if (status === 413 && item.size > PART_LEAST && item.partMost > PART_LEAST)
       item.partMost = Math.max(PART_LEAST, Math.floor(Math.min(item.partMost, item.size) / 2));
     else if (!isPassing(item, error)) throw await explained(item, error);
     else await this.#waitOut(item, error, signal);
-    return false;
   }
 
   async #waitOut(item, error, signal) {
@@ -350,9 +379,12 @@ export class Queue extends EventTarget {
     this.#changed();
   }
 
-  // The first that is refused asks the user to log in (api.js does), the others wait.
+  // The first that is refused asks the user to log in (api.js does), the others wait. Who does not want to now, does not lose anything.
   async #logIn(signal) {
-    this.#loggingIn ??= request("HEAD", "/", { accept: [403, 404] }).finally(() => {
+    this.#loggingIn ??= request("HEAD", "/", { accept: [403, 404] }).catch((error) => {
+      if (error.status === 401) this.pauseAll();
+      throw error;
+    }).finally(() => {
       this.#loggingIn = null;
       this.isLoggedOut = false;
       this.#changed();
@@ -366,14 +398,15 @@ export class Queue extends EventTarget {
 
   // Something has the item's name. It may be this very file: because an answer got lost when all of it had arrived, or because the
   // same folder is sent again to have the rest of it. So what has the same size and time is not asked about.
-  async #meet(item, isFolder) {
+  // Resolves with whether it is stored then.
+  async #meet(item, isFolder, signal) {
     item.meetsFolder = isFolder;
     if (item.answer === "keep") {
       item.becomeCopy();
       return false;
     }
-    if (!isFolder && item.batch.answer !== "replace") {
-      const there = await look(item);
+    if (!isFolder && item.answerForAll !== "replace") {
+      const there = await look(item, signal);
       item.isThere = there?.size === item.size && there.mtime === wholeSeconds(item.mtime);
     }
     if (!item.isThere) throw "ask";
@@ -390,7 +423,7 @@ export class Queue extends EventTarget {
         await this.#askAbout(item);
       } catch (error) {
         // What it is about could not be looked at: it will be met again.
-        if (item.state === "asking") this.#enter(item, isPassing(item, error) ? "waiting" : "failed");
+        if (item.state === "asking") this.#enter(item, error.status === 401 || isPassing(item, error) ? "waiting" : "failed");
         item.message = error.message;
       }
       this.#pump();
@@ -399,14 +432,19 @@ export class Queue extends EventTarget {
   }
 
   async #askAbout(item) {
-    const forAll = item.batch.answer;
-    if (forAll && !(forAll === "replace" && item.meetsFolder)) return this.#apply(item, forAll);
+    if (item.answerForAll) return this.#apply(item, item.answerForAll);
     const there = item.meetsFolder ? { isFolder: true } : await look(item);
     if (!there) return this.#enter(item, "waiting"); // it has gone again
-    const answer = await this.#ask(item, there);
+    const answer = await this.#ask(item, there, !this.#isAnotherOpen(item));
+    if (answer?.all) item.answerForAll = answer.value;
     if (item.state !== "asking") return undefined;
-    if (answer?.all) item.batch.answer = answer.value;
     return this.#apply(item, answer?.value ?? "skip", there.etag);
+  }
+
+  // Whether another one of its batch may have to be asked about.
+  #isAnotherOpen({ batch, id }) {
+    const isOpen = (item) => item.batch === batch && item.id !== id && ["waiting", "running", "asking", "paused"].includes(item.state);
+    return [...this.items].some(isOpen);
   }
 
   // etag: of what the user has agreed to replace, and nothing else.

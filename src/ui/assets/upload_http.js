@@ -103,6 +103,7 @@ async function findOffset(item, signal) {
   }
 }
 
+// Resolves with whether all is stored now.
 async function sendPart(item, offset, end, signal) {
   const headers = {
     ...VERSION,
@@ -114,9 +115,13 @@ async function sendPart(item, offset, end, signal) {
   try {
     await send("PATCH", item.url, { headers, body: item.file.slice(offset, end), signal, onProgress });
   } catch (error) {
-    if (error.isFinal) item.keepUrl(null);
+    if (!error.isFinal) throw error;
+    // A browser may have sent the last part twice by itself: then it is the second one that is refused.
+    if ((await findOffset(item, signal)) === Infinity) return true;
+    item.keepUrl(null);
     throw error;
   }
+  return end === item.size;
 }
 
 async function storeInParts(item, signal) {
@@ -128,8 +133,7 @@ async function storeInParts(item, signal) {
   item.progress(Math.min(offset, item.size));
   for (let isComplete = offset === Infinity; !isComplete;) {
     const end = Math.min(offset + item.partMost, item.size);
-    await sendPart(item, offset, end, signal); // also an empty one, where all has come but was not completed
-    isComplete = end === item.size;
+    isComplete = await sendPart(item, offset, end, signal); // also an empty one, where all has come but was not completed
     offset = end;
   }
 }

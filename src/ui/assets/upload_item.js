@@ -1,5 +1,6 @@
 // One upload of the queue (upload.js): where it goes, how far it is, and what it has been through.
-import { childHref, splitName } from "./paths.js";
+import { freeSegment, segmentOf } from "./names.js";
+import { childHref, decodeName } from "./paths.js";
 import { PART_MOST } from "./upload_http.js";
 import { Rate } from "./upload_rate.js";
 
@@ -8,12 +9,6 @@ const NEW_ONLY = { "If-None-Match": "*" };
 
 // What a file is recognised by when it comes again.
 export const keyOf = (name, size, mtime) => `${name}|${size}|${mtime}`;
-
-// "name (2).ext"
-export function numbered(name, number) {
-  const { stem, extension } = splitName(name);
-  return `${stem} (${number})${extension}`;
-}
 
 let lastId = 0;
 
@@ -24,11 +19,11 @@ let lastId = 0;
 export class Item {
   id = `${Date.now()}-${++lastId}-${Math.random()}`;
   sent = 0;
+  sentMost = 0; // in all attempts
   rate = new Rate();
   url = null; // of the upload, where it is large and has begun
   partMost = PART_MOST;
   condition = NEW_ONLY;
-  copies = 1; // 2: it is "name (2)"
   attempts = 0; // in a row without progress
   isThere = false; // it was, already
   isPaused = false; // or is about to be
@@ -37,7 +32,7 @@ export class Item {
   // base: the folder that it was dropped on; path: from there, as "photos/2024/a.jpg".
   constructor(queue, base, { path, file = null, isFolder = false, size = file?.size ?? 0, mtime = file?.lastModified ?? 0, handle, root }) {
     Object.assign(this, { queue, base, path, file, isFolder, size, mtime, handle, root });
-    const names = path.split("/");
+    const names = path.toWellFormed().split("/");
     this.name = names.pop();
     this.folder = names.reduce((href, name) => childHref(href, name, true), base);
     this.href = childHref(this.folder, this.name, isFolder);
@@ -54,7 +49,10 @@ export class Item {
   }
 
   progress(sent) {
-    if (sent > this.sent) this.attempts = 0;
+    if (sent > this.sentMost) {
+      this.sentMost = sent;
+      this.attempts = 0;
+    }
     this.queue.noteProgress(this, sent);
   }
 
@@ -63,9 +61,19 @@ export class Item {
     this.queue.remember(this);
   }
 
+  // The next of "name (2).txt", "name (3).txt"; whether that is taken is not known.
   becomeCopy() {
-    this.copies++;
-    this.name = numbered(this.path.split("/").pop(), this.copies);
-    this.href = childHref(this.folder, this.name);
+    const segment = freeSegment(segmentOf(this.href), false, () => false);
+    this.name = decodeName(segment);
+    this.href = this.folder + segment;
+  }
+
+  // What is to be done with all of its batch whose name such a thing has.
+  get answerForAll() {
+    return this.batch.answers[this.meetsFolder ? "folder" : "file"];
+  }
+
+  set answerForAll(answer) {
+    this.batch.answers[this.meetsFolder ? "folder" : "file"] = answer;
   }
 }

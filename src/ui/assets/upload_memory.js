@@ -1,5 +1,5 @@
 // What was under way when the page was closed or reloaded, in IndexedDB: where each file goes, its size and time, the address of its
-// upload, and where the browser has one a handle with which it can be read again. Without IndexedDB (in some private windows)
+// upload, and where the browser has one a handle with which it can be read again. Without IndexedDB (in some private windows) or locks
 // nothing is remembered, and nothing else is different.
 //
 // Several tabs share the memory. Each holds a lock as long as it lives, and what belongs to a lock that nobody holds was interrupted.
@@ -23,18 +23,18 @@ async function openDatabase() {
 
 // Resolves when it is held; it is until the page ends.
 function holdLock(name) {
-  return new Promise((resolve) => {
-    if (!navigator.locks) return resolve();
-    navigator.locks.request(name, () => {
+  return new Promise((resolve, reject) => {
+    const hold = () => {
       resolve();
       return new Promise(() => {});
-    });
+    };
+    navigator.locks.request(name, hold).catch(reject);
   });
 }
 
 async function heldLocks() {
-  const state = await navigator.locks?.query();
-  return new Set(state?.held.map((lock) => lock.name));
+  const { held } = await navigator.locks.query();
+  return new Set(held.map((lock) => lock.name));
 }
 
 function recordOf(item, owner, user) {
@@ -58,11 +58,15 @@ export class Memory {
   async #change(change) {
     const database = await this.#opened;
     if (!database) return;
-    const items = database.transaction("items", "readwrite", { durability: "relaxed" }).objectStore("items");
-    change(items);
-    await new Promise((resolve) => {
-      items.transaction.oncomplete = items.transaction.onabort = resolve; // a full disk is no reason to stop uploading
-    });
+    try {
+      const items = database.transaction("items", "readwrite", { durability: "relaxed" }).objectStore("items");
+      change(items);
+      await new Promise((resolve) => {
+        items.transaction.oncomplete = items.transaction.onabort = resolve;
+      });
+    } catch {
+      // A full disk, or a database that somebody has cleared, is no reason to stop uploading.
+    }
   }
 
   // Also to change what is remembered of them.
@@ -92,7 +96,8 @@ export class Memory {
   async takeInterrupted() {
     const database = await this.#opened;
     if (!database) return [];
-    const held = await heldLocks();
+    const held = await heldLocks().catch(() => null);
+    if (!held) return [];
     const found = [];
     await this.#change((stored) => {
       stored.openCursor().onsuccess = ({ target: { result: cursor } }) => {

@@ -146,7 +146,7 @@ export class Panel {
       const isSure = await confirm({ title: "Stop all uploads?", text: "What is uploaded already stays.", ok: "Stop uploading", isDanger: true });
       if (!isSure) return;
     }
-    queue.cancel(this.#itemsIn("waiting", "running", "asking", "paused", "interrupted"));
+    queue.cancel(this.#itemsIn("waiting", "running", "asking", "paused", "interrupted", "failed"));
     queue.isPaused = false;
     queue.clear();
   }

@@ -1,5 +1,5 @@
 // What can go wrong with an upload: whether it passes, how long to wait, and what is said about it.
-import { request } from "./api.js";
+import { failureOf, request } from "./api.js";
 import { formatSize } from "./format.js";
 
 const WAIT_FIRST_MS = 1000;
@@ -50,9 +50,16 @@ export async function checkReadable(item) {
   }
 }
 
+// A request that nobody is asked to log in for: the queue does that, once for all.
+export async function quietly(method, href, { signal, accept }) {
+  const response = await request(method, href, { signal, accept: [401, ...accept] });
+  if (response.status === 401) throw failureOf(401);
+  return response;
+}
+
 // What has the item's name: {size, mtime, etag}, or null.
-export async function look(item) {
-  const { status, headers } = await request("HEAD", item.href, { accept: [404] });
+export async function look(item, signal) {
+  const { status, headers } = await quietly("HEAD", item.href, { signal, accept: [404] });
   if (status === 404) return null;
   return { size: Number(headers.get("Content-Length")), mtime: Date.parse(headers.get("Last-Modified")), etag: headers.get("ETag") ?? "" };
 }
@@ -69,6 +76,7 @@ const EXPLANATIONS = {
   404: "The folder is not there any more.",
   409: "The folder is not there any more, or a file has its name.",
   413: "This is too large for the server, or for something on the way to it.",
+  414: "The name is too long for the server.",
   423: "Another program has locked this name.",
   429: "You have too many unfinished uploads.",
 };

@@ -1,43 +1,23 @@
 // Uploads into the open folder and into those in it: buttons, drag and drop, and paste; what the user is asked about conflicts; and the
 // folder is shown anew as files arrive.
-import { dialog, notify } from "./dialog.js";
+import { choose, notify } from "./dialog.js";
 import { element, isWriting } from "./dom.js";
-import { choose, dropped, hasFiles, pasted } from "./drop.js";
-import { formatSize, formatTime } from "./format.js";
+import { dropped, hasFiles, pasted, pick } from "./drop.js";
+import { conflict } from "./names.js";
 import { nameOf, parentHref, shownName } from "./paths.js";
 import { Queue } from "./upload.js";
-import { numbered } from "./upload_item.js";
 import { Memory } from "./upload_memory.js";
 import { Panel } from "./upload_panel.js";
 
 const RELOAD_MS = 1000; // between two, at least
+const HINT_MS = 1000; // after the last sign that something hangs over the page; the end of it is not always told
 const READ_ONLY = "You may look at this folder, but not put anything into it.";
 
 // --- conflicts ---
 
-// "1.2 MB, 2026-11-22 10:00, newer"
-function described({ size, mtime }, other) {
-  const age = mtime > other.mtime + 1000 ? ", newer" : mtime < other.mtime - 1000 ? ", older" : "";
-  return `${formatSize(size)}, ${formatTime(mtime)}${age}`;
-}
-
-// {value: "replace" | "keep" | "skip", all}, or null when the dialog was closed.
-async function askAboutConflict(item, there) {
-  const name = shownName(item.name);
-  const box = element("input", { type: "checkbox" });
-  const skip = { value: "skip", label: "Skip" };
-  const keep = { value: "keep", label: "Keep both", isMain: there.isFolder };
-  const replace = { value: "replace", label: "Replace", isMain: true };
-  const text = there.isFolder
-    ? `“${name}” is a folder here. Yours can be kept as “${shownName(numbered(item.name, 2))}”.`
-    : `“${name}” is here already.\nHere: ${described(there, item)}\nYours: ${described(item, there)}`;
-  const value = await dialog({
-    title: there.isFolder ? "A folder has this name" : "Replace this file?",
-    className: "choose",
-    content: [element("p", { dir: "auto" }, text), element("label", { class: "check" }, box, "Do this for all")],
-    buttons: there.isFolder ? [skip, keep] : [skip, keep, replace],
-  });
-  return value && { value, all: box.checked };
+// {value: "replace" | "keep" | "skip", all}, or null when the dialog was closed. isOne: no other one will be asked about.
+function askAboutConflict(item, there, isOne) {
+  return choose({ ...conflict(item, item.folder, there, { mayReplace: !there.isFolder }), all: isOne ? undefined : "Do this for all" });
 }
 
 // --- the folder that is open ---
@@ -59,6 +39,8 @@ function reloadAsFilesArrive(app, queue) {
 
 // --- drag and drop ---
 
+const isBehindDialog = () => document.querySelector(":modal") !== null;
+
 // Where a drop would go: {href, node} of a folder's row, or the open folder.
 function targetOf(app, event) {
   const entry = app.view.entryOf(event.target);
@@ -69,6 +51,7 @@ class DropTarget {
   #app;
   #add;
   #row = null;
+  #timer = 0;
 
   constructor(app, add) {
     this.#app = app;
@@ -83,12 +66,16 @@ class DropTarget {
   #over(event) {
     if (!hasFiles(event.dataTransfer)) return;
     event.preventDefault();
+    event.dataTransfer.dropEffect = "none";
+    if (isBehindDialog()) return;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#leave(), HINT_MS);
     const { writable } = this.#app.folder;
     const { href, node } = targetOf(this.#app, event);
-    event.dataTransfer.dropEffect = writable ? "copy" : "none";
     this.hint.hidden = false;
     this.hint.replaceChildren(...(writable ? ["Drop to upload to ", element("bdi", {}, shownName(nameOf(href)) || "Files")] : [READ_ONLY]));
     if (!writable) return;
+    event.dataTransfer.dropEffect = "copy";
     this.#mark(node);
     document.body.classList.add("dropping");
   }
@@ -101,6 +88,7 @@ class DropTarget {
   }
 
   #leave() {
+    clearTimeout(this.#timer);
     this.#mark(null);
     this.hint.hidden = true;
     document.body.classList.remove("dropping");
@@ -110,7 +98,7 @@ class DropTarget {
     this.#leave();
     if (!hasFiles(event.dataTransfer)) return;
     event.preventDefault();
-    this.#add(dropped(event.dataTransfer), targetOf(this.#app, event).href);
+    if (!isBehindDialog()) this.#add(dropped(event.dataTransfer), targetOf(this.#app, event).href);
   }
 }
 
@@ -122,7 +110,7 @@ export function install(app) {
   const panel = new Panel(queue, { findAgain });
 
   // found: an array, or arrays one after the other.
-  async function add(found, href = folder.href) {
+  async function add(found, href) {
     if (!folder.writable) return notify(READ_ONLY, { isError: true });
     const batch = {};
     if (Array.isArray(found)) queue.add(found, href, batch);
@@ -135,18 +123,24 @@ export function install(app) {
     if (items.some((item) => item.handle)) await queue.resumeByHandle();
     const [missing] = items.filter((item) => item.state === "interrupted");
     if (!missing) return;
-    const found = await choose({ isFolder: missing.path.includes("/") });
+    const found = await pick({ isFolder: missing.path.includes("/") });
     const others = queue.provide(found);
     if (found.length > 0 && others === found.length) notify(`That is not the file that is needed, or it has changed: “${shownName(missing.path)}”.`, { isError: true });
   }
 
-  app.addAction({ id: "upload", label: "Upload", icon: "upload", isMain: true, place: ["bar", "background"], help: "Upload files", when: () => folder.writable, run: async () => add(await choose()) });
-  app.addAction({ id: "upload-folder", label: "Upload folder", icon: "upload-folder", place: ["bar", "background"], when: () => folder.writable, run: async () => add(await choose({ isFolder: true })) });
+  // Into the folder that is open now, whatever is open when something has been chosen.
+  async function pickInto(href, options) {
+    const found = await pick(options);
+    queue.add(found, href, {});
+  }
+
+  app.addAction({ id: "upload", label: "Upload", icon: "upload", isMain: true, place: ["bar", "background"], help: "Upload files", when: () => folder.writable, run: () => pickInto(folder.href) });
+  app.addAction({ id: "upload-folder", label: "Upload folder", icon: "upload-folder", place: ["bar", "background"], when: () => folder.writable, run: () => pickInto(folder.href, { isFolder: true }) });
   new DropTarget(app, add);
   document.addEventListener("paste", (event) => {
-    if (isWriting(event.target) || !event.clipboardData || event.clipboardData.files.length === 0) return;
+    if (isWriting(event.target) || isBehindDialog() || !event.clipboardData || event.clipboardData.files.length === 0) return;
     event.preventDefault();
-    add(pasted(event.clipboardData));
+    add(pasted(event.clipboardData), folder.href);
   });
   addEventListener("beforeunload", (event) => queue.isBusy && event.preventDefault());
   reloadAsFilesArrive(app, queue);
