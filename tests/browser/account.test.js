@@ -77,7 +77,7 @@ scenario("names of app passwords that cannot be had", async (page) => {
 scenario("logging out here; logging out everywhere ends other browsers' sessions too", async (page, context) => {
   await logIn(page);
   await fromMenu(page, "Log out");
-  await page.waitForURL(/login/);
+  await page.waitForURL(/login/, { waitUntil: "domcontentloaded" });
   await logIn(page); // for one is asked again
   const elsewhere = await context.browser().newContext({ ignoreHTTPSErrors: true });
   try {
@@ -86,7 +86,7 @@ scenario("logging out here; logging out everywhere ends other browsers' sessions
     await fromMenu(page, "Account");
     await panel(page).getByRole("button", { name: "Log out everywhere" }).click();
     await page.getByRole("dialog", { name: "Log out everywhere?" }).getByRole("button", { name: "Log out everywhere" }).click();
-    await page.waitForURL(/login/);
+    await page.waitForURL(/login/, { waitUntil: "domcontentloaded" });
     assert.ok(await asked(page));
     await other.reload();
     assert.ok(await asked(other));

@@ -2,7 +2,7 @@
 //
 // From the environment: URL and FOLDER of a server, TRASH_URL and TRASH_FOLDER of one with --trash, SMALL (a folder in FOLDER on a
 // file system of a few MB, if there can be one), CHROMIUM (the program), SCREENSHOTS (a folder), SLOW (how much longer things may
-// take), SHA256 (of /Music/song.mp3). People are alice, whose password is wonderland, and bob (builder), who may only read.
+// take), ALL_LOOKS (pictures in light and dark of both devices), SHA256 (of /Music/song.mp3). People are alice, whose password is wonderland, and bob (builder), who may only read.
 import assert from "node:assert/strict";
 import path from "node:path";
 import { after, before, test } from "node:test";
@@ -24,22 +24,24 @@ if (!LIST) before(async () => {
 });
 if (!LIST) after(async () => browser?.close());
 
-// The devices that pictures are taken of, each in light and dark: [[name, options for scenario()]].
-export const looks = Object.entries({
+// The devices that pictures are taken of, each in light and dark: [[name, options for scenario()]]. Dark differs in nothing but
+// colours, so without ALL_LOOKS the desktop is light and the phone dark.
+const allLooks = Object.entries({
   desktop: { viewport: { width: 1280, height: 800 } },
   phone: { ...devices["iPhone 13"], defaultBrowserType: undefined },
 }).flatMap(([size, options]) => ["light", "dark"].map((colorScheme) => [`${size}-${colorScheme}`, { ...options, colorScheme, reducedMotion: "reduce" }])); // nothing half on its way
-export const phone = looks[2][1];
+export const looks = process.env.ALL_LOOKS ? allLooks : [allLooks[0], allLooks[3]];
+export const phone = allLooks[2][1];
 
 // A browser profile of the test's own. Whatever is wrong on any of its pages fails the test, except a console message or an error of
 // the network that matches `expected`. (The browser's viewer of PDFs makes requests too, to the browser itself.) skip: why it is
 // not run here.
-export function scenario(name, run, { expected = /^$/, skip = "", timeout = 60_000, ...options } = {}) {
+export function scenario(name, run, { expected = /^$/, skip = "", timeout = 120_000, ...options } = {}) {
   if (LIST) return console.log(name);
   test(name, { timeout: timeout * SLOW, skip: skip || false }, async () => {
     const context = await browser.newContext({ ignoreHTTPSErrors: true, ...options });
     const wrong = [];
-    context.setDefaultTimeout(10_000 * SLOW);
+    context.setDefaultTimeout(20_000 * SLOW);
     context.on("request", (request) => {
       const url = request.url();
       const ours = [origin, TRASH_URL].some((own) => url.startsWith(own + "/")) || /^chrome(-extension)?:/.test(url);
@@ -81,7 +83,7 @@ export async function fillIn(page, password = "wonderland", user = "alice") {
 export async function logIn(page, target = "/", server = origin) {
   await page.goto(server + target);
   await fillIn(page);
-  await page.waitForURL(server + target);
+  await page.waitForURL(server + target, { waitUntil: "domcontentloaded" });
 }
 
 export const asked = (page) => page.getByLabel("Password").isVisible();

@@ -12,7 +12,7 @@ scenario("cut, and pasted in another folder; copied, and pasted beside", async (
   await key(page, "Control+x");
   assert.equal(await page.locator(".row.cut").count(), 2);
   await row(page, "to").getByRole("link").click();
-  await page.waitForURL(`${origin}/paste/to/`);
+  await page.waitForURL(`${origin}/paste/to/`, { waitUntil: "domcontentloaded" });
   await see(page, []);
   await key(page, "Control+v");
   await see(page, ["a.txt", "b.txt"]);
@@ -131,7 +131,7 @@ scenario("what has changed since it was seen is neither deleted nor replaced", a
   await pick(page, "b.txt");
   await key(page, "Control+c");
   await row(page, "to").getByRole("link").click();
-  await page.waitForURL(`${origin}/seen/to/`);
+  await page.waitForURL(`${origin}/seen/to/`, { waitUntil: "domcontentloaded" });
   await key(page, "Control+v");
   await dialogOf(page).getByText("already in").waitFor();
   fs.writeFileSync(on("seen/to/b.txt"), "another program's");
@@ -159,7 +159,7 @@ scenario("dragged onto a folder, onto the path, with Control a copy", async (pag
   await pick(page, "from", "c.txt");
   assert.ok(!(await drag(page, name("c.txt"), name("from")))); // with it
   await name("from").click();
-  await page.waitForURL(`${origin}/drag/from/`);
+  await page.waitForURL(`${origin}/drag/from/`, { waitUntil: "domcontentloaded" });
   assert.ok(!(await drag(page, name("to"), page.locator("nav").getByRole("link", { name: "from" })))); // where it is
   assert.ok(await drag(page, name("to"), page.locator("nav").getByRole("link", { name: "drag" })));
   await see(page, []);

@@ -23,7 +23,7 @@ scenario("a wrong password, then the right one, and on to where one was going", 
   assert.equal(await page.getByLabel("Password").inputValue(), "");
   await screenshot(page, "wrong-password");
   await fillIn(page);
-  await page.waitForURL(`${origin}/Music/${PLAIN}&sort=size&order=desc`);
+  await page.waitForURL(`${origin}/Music/${PLAIN}&sort=size&order=desc`, { waitUntil: "domcontentloaded" });
   assert.equal(await heading(page), "Music");
 }, { expected: /status of 403/ });
 
@@ -72,7 +72,7 @@ scenario("sorted by a click on a column", async (page) => {
 scenario("everything without JavaScript too", async (page) => {
   await page.goto(`${origin}/Sorting/`);
   await fillIn(page);
-  await page.waitForURL(`${origin}/Sorting/${PLAIN}`); // where the page for scripts sends everybody else
+  await page.waitForURL(`${origin}/Sorting/${PLAIN}`, { waitUntil: "domcontentloaded" }); // where the page for scripts sends everybody else
   await sortByClicking(page);
   await page.getByRole("button", { name: "Log out" }).click();
   assert.ok(await asked(page));
@@ -119,7 +119,7 @@ scenario("two tabs are one login", async (first, context) => {
   await second.reload();
   assert.ok(await asked(second));
   await fillIn(second); // and back to where this one was
-  await second.waitForURL(`${origin}/Documents/${PLAIN}`);
+  await second.waitForURL(`${origin}/Documents/${PLAIN}`, { waitUntil: "domcontentloaded" });
   await first.goto(`${origin}/${PLAIN}`);
   assert.equal(await heading(first), "Files");
 });
@@ -131,10 +131,10 @@ scenario("by the keyboard alone", async (page) => {
   await page.keyboard.press("Tab");
   await page.keyboard.type("wonderland");
   await page.keyboard.press("Enter");
-  await page.waitForURL(`${origin}/${PLAIN}`);
+  await page.waitForURL(`${origin}/${PLAIN}`, { waitUntil: "domcontentloaded" });
   await row(page, "Documents").focus();
   await page.keyboard.press("Enter");
-  await page.waitForURL(`${origin}/Documents/${PLAIN}`);
+  await page.waitForURL(`${origin}/Documents/${PLAIN}`, { waitUntil: "domcontentloaded" });
 });
 
 for (const [look, options] of looks)
@@ -145,7 +145,7 @@ for (const [look, options] of looks)
     await screenshot(page, `plain-${look}-login`);
     assert.ok(await fits(page));
     await fillIn(page);
-    await page.waitForURL(`${origin}/${PLAIN}`);
+    await page.waitForURL(`${origin}/${PLAIN}`, { waitUntil: "domcontentloaded" });
     for (const [name, target] of Object.entries({
       listing: "/", folder: "/Documents/Jahresabschluß 2025 & Grüße/", long: "/Long names/", empty: "/Empty/", sorted: "/Sorting/?sort=size&order=desc",
     })) {

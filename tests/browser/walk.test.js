@@ -39,7 +39,7 @@ scenario("into folders by clicking, and back and forward", async (page) => {
   await open(page, "/");
   const documents = await page.evaluate(() => (window.mark = document));
   await link(page, "Documents").click();
-  await page.waitForURL(`${origin}/Documents/`);
+  await page.waitForURL(`${origin}/Documents/`, { waitUntil: "domcontentloaded" });
   await link(page, "Jahresabschluß 2025 & Grüße").click();
   await row(page, "文件.pdf").waitFor();
   assert.equal(await heading(page), "Jahresabschluß 2025 & Grüße");
@@ -85,7 +85,7 @@ scenario("sorted by a click on a head; the order stays while one walks around", 
   await page.reload();
   await until(["file 10.txt", "file 1.txt", "file 2.txt"], () => names(page));
   await press(page, "Backspace");
-  await page.waitForURL(`${origin}/?sort=time&order=desc`);
+  await page.waitForURL(`${origin}/?sort=time&order=desc`, { waitUntil: "domcontentloaded" });
   await link(page, "Sorting").click();
   await until(["file 10.txt", "file 1.txt", "file 2.txt"], () => names(page));
   await head("Name").click();
@@ -458,7 +458,7 @@ scenario("an address with too many slashes, and a link to where one is", async (
   await shown(page, "Documents");
   await row(page, "letter.odt").waitFor();
   await page.getByRole("columnheader", { name: "Size" }).getByRole("button").click();
-  await page.waitForURL(`${origin}/Documents/?sort=size&order=desc`);
+  await page.waitForURL(`${origin}/Documents/?sort=size&order=desc`, { waitUntil: "domcontentloaded" });
   const before = await page.evaluate(() => history.length);
   await page.getByRole("navigation").getByRole("link", { name: "Documents" }).click();
   await ready(page);

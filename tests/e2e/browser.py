@@ -100,7 +100,7 @@ def servers(with_small):
 def run_one(script, screenshots):
     """What node says of it."""
     with servers(with_small=script == SCRIPTS["upload"]) as about:
-        environment = {**os.environ, **about, "CHROMIUM": CHROMIUM, "SCREENSHOTS": screenshots, "SLOW": str(SLOW)}
+        environment = {**os.environ, **about, "ALL_LOOKS": "1" if "SCREENSHOTS" in os.environ else "", "CHROMIUM": CHROMIUM, "SCREENSHOTS": screenshots, "SLOW": str(SLOW)}
         try:
             done = subprocess.run([NODE, "--test-reporter=tap", script], env=environment, capture_output=True, text=True, timeout=600 * SLOW,
                                   check=False)
