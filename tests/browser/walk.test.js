@@ -314,7 +314,7 @@ scenario("a finger opens by a tap, and selects by a long press", async (page, co
     assert.ok(x >= 0 && x + width <= 390, `${await button.innerText()} is cut off`);
   }
   await screenshot(page, "walk-phone-one", {});
-  await row(page, "letter.odt").tap();
+  await page.keyboard.press("Escape");
   await until([], () => selected(page));
   await page.getByRole("link", { name: "Up to the folder above" }).tap();
   await shown(page, "Files");
