@@ -80,6 +80,17 @@ static int use_buffer(struct content *c)
     return c->buffer ? SLICE_MORE : -ENOMEM;
 }
 
+/* Nothing was read where there was something: it may have become shorter meanwhile. */
+static int end_here(const struct content *c)
+{
+    struct stat st;
+
+    int r = file_stat(c->from, &st);
+    if (r < 0)
+        return r;
+    return (uint64_t)st.st_size <= c->at ? SLICE_DONE : -EIO;
+}
+
 int content_step(struct content *c)
 {
     size_t len = 0;
@@ -101,8 +112,8 @@ int content_step(struct content *c)
     ssize_t n = c->way == CONTENT_BUFFER ? copy_buffered(c, len) : copy_in_kernel(c, len);
     if (c->way == CONTENT_IN_KERNEL && is_not_possible(n))
         return use_buffer(c);
-    if (n == 0) /* it has become shorter */
-        return SLICE_DONE;
+    if (n == 0)
+        return end_here(c);
     if (n > 0)
         c->end = c->at += (uint64_t)n;
     return n > 0 || n == -EINTR ? SLICE_MORE : (int)n;

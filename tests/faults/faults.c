@@ -150,12 +150,16 @@ static void run_seed(uint64_t seed)
     r.variation = &variations[io_sim_random(&random) % VARIATIONS];
     r.case_count = 1 + (unsigned)(io_sim_random(&random) % RIG_CLIENTS_MAX);
     bool changes = false;
+    unsigned traits = 0;
     for (unsigned i = 0; i < r.case_count; i++) {
         r.cases[i] = &script_cases[io_sim_random(&random) % count];
-        /* Two that change the folder would not know what the other has made of it. */
-        if (r.cases[i]->before && changes)
+        unsigned both = traits | r.cases[i]->traits;
+        /* Two that change the folder would not know what the other has made of it; and whether
+         * there is a trash is told by each page that shows a folder. */
+        if ((r.cases[i]->before && changes) || (both & SCRIPT_TRASH && both & SCRIPT_ENTRIES))
             r.cases[i] = &script_cases[0];
         changes |= r.cases[i]->before != NULL;
+        traits |= r.cases[i]->traits;
     }
     r.plan.seed = seed;
     /* Some have no faults: then all has to be right. */

@@ -215,7 +215,8 @@ const struct script_case script_cases[] = {
      .lines = {{GET("/many/?format=json&sort=time&order=desc"), 200}}},
     {"listing, again", SCRIPT_ENTRIES,
      .lines = {{GET("/many/"), 200}, {GET("/many/"), 200}, {GET("/many/?sort=size"), 200}}},
-    {"listing of nothing", .lines = {{GET("/none/"), 200}, {GET("/none/?format=json"), 200}}},
+    {"listing of nothing", SCRIPT_ENTRIES,
+     .lines = {{GET("/none/"), 200}, {GET("/none/?format=json"), 200}}},
     {"listing, sorted", SCRIPT_ENTRIES, .lines = {{GET("/sub/?sort=size&order=desc"), 200}}},
     {"without a slash", .lines = {{GET("/sub"), 308, .text = ""}, {GET("/sub?a=b"), 308}}},
 
