@@ -110,7 +110,8 @@ static int copy_path(struct span path, char **ret_copy)
     return 0;
 }
 
-int place_open(int root_fd, struct span path, uint64_t resolve, struct place *ret_place)
+int place_open_look(int root_fd, struct span path, uint64_t resolve, struct place *ret_place,
+                    struct stat *ret_stat)
 {
     _cleanup_free_ char *way = NULL;
     struct place p = PLACE_NONE;
@@ -125,6 +126,7 @@ int place_open(int root_fd, struct span path, uint64_t resolve, struct place *re
         /* What cannot be looked at now may be a link when it is looked at next. */
         if (r == -ENOENT || (r == 0 && !S_ISLNK(st.st_mode))) {
             *ret_place = p;
+            *ret_stat = r == 0 ? st : (struct stat){0};
             return 0;
         }
         if (r == 0)
@@ -132,6 +134,13 @@ int place_open(int root_fd, struct span path, uint64_t resolve, struct place *re
         place_close(&p);
     }
     return r;
+}
+
+int place_open(int root_fd, struct span path, uint64_t resolve, struct place *ret_place)
+{
+    struct stat st;
+
+    return place_open_look(root_fd, path, resolve, ret_place, &st);
 }
 
 int place_open_link(int root_fd, struct span path, uint64_t resolve, struct place *ret_place)

@@ -27,6 +27,10 @@ struct place {
  * is mounted on the name itself. The place is given back with place_close(). */
 int place_open(int root_fd, struct span path, uint64_t resolve, struct place *ret_place);
 
+/* The same, with what has the name: a mode of 0 where nothing has. */
+int place_open_look(int root_fd, struct span path, uint64_t resolve, struct place *ret_place,
+                    struct stat *ret_stat);
+
 /* The same without following a link at the end: for what is renamed or removed. */
 int place_open_link(int root_fd, struct span path, uint64_t resolve, struct place *ret_place);
 

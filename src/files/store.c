@@ -18,30 +18,38 @@ enum { RESERVE_AHEAD = 1024 * 1024 };
 
 /* --- on a helper thread --- */
 
-/* Whether what is there may be replaced: 0, 405, 412, or -errno. */
-static int check_old(struct store *s)
+/* Whether what is there may be replaced: 0, 405, 412, or -errno. `old` is set, to what was seen
+ * after `before`. */
+static int judge_old(struct store *s, const struct timespec *before)
 {
     char tag[ETAG_BYTES];
-    struct timespec before;
-    struct validators current = {0};
+    struct validators current = {.now = before->tv_sec};
 
-    clock_gettime(CLOCK_REALTIME_COARSE, &before);
-    int r = place_look(&s->place, &s->old);
-    if (r < 0 && r != -ENOENT)
-        return r;
-    s->has_old = r == 0;
-    current.now = before.tv_sec;
+    s->has_old = s->old.st_mode != 0;
     if (s->has_old) {
         if (S_ISDIR(s->old.st_mode))
             return 405;
         if (!S_ISREG(s->old.st_mode))
             return -EACCES;
         current.exists = true;
-        current.etag = etag_format(&s->old, &before, tag);
+        current.etag = etag_format(&s->old, before, tag);
         current.mtime = s->old.st_mtim.tv_sec;
         current.even = s->old.st_mtim.tv_nsec == 0;
     }
     return guard_evaluate(s->guard, &current, s->place.resolve);
+}
+
+static int check_old(struct store *s)
+{
+    struct timespec before;
+
+    clock_gettime(CLOCK_REALTIME_COARSE, &before);
+    int r = place_look(&s->place, &s->old);
+    if (r == -ENOENT)
+        s->old.st_mode = 0;
+    else if (r < 0)
+        return r;
+    return judge_old(s, &before);
 }
 
 /* What is new comes to its folder, too. */
@@ -116,14 +124,16 @@ static int begin(void *arg)
 {
     struct store *s = arg;
     uint64_t resolve = s->lane == OFFLOAD_SLOW ? 0 : RESOLVE_NO_XDEV;
+    struct timespec before;
 
-    int r = place_open(s->root->fd, s->path, resolve, &s->place);
+    clock_gettime(CLOCK_REALTIME_COARSE, &before);
+    int r = place_open_look(s->root->fd, s->path, resolve, &s->place, &s->old);
     if (r == -ENOENT || r == -ENOTDIR)
         return 409;
     if (r == -EISDIR)
         return 405;
     if (r == 0)
-        r = check_old(s);
+        r = judge_old(s, &before);
     if (r == 0)
         r = check_locks(s);
     if (r == 0)
@@ -221,6 +231,13 @@ static bool has_same_rights(const struct stat *a, const struct stat *b)
            a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
 }
 
+/* Where nothing was there, the file system looks itself when it gives the name, and give_name()
+ * sees to what it finds; but If may be about anything. */
+static bool is_to_be_checked_again(const struct store *s)
+{
+    return s->has_old || s->guard->request->dav_if.data;
+}
+
 /* Whether what is there now may be replaced, and then the new file has its rights. */
 static int check_again(struct store *s)
 {
@@ -249,7 +266,7 @@ static int give_name(struct store *s)
 static int take_name(struct store *s)
 {
     struct guard_hold hold;
-    int r = check_again(s);
+    int r = is_to_be_checked_again(s) ? check_again(s) : 0;
 
     if (r != 0)
         return r;

@@ -434,6 +434,45 @@ def test_a_folder_that_cannot_be_read(server):
 # --- many at once, and what readers see -----------------------------------------------------------------------------
 
 
+def put_interrupted(server, name, meanwhile, fields=()):
+    """The status of a PUT of "new", between whose beginning and end something is done."""
+    with server.connect() as connection:
+        connection.send_request("PUT", f"/{name}", auth=ALICE, fields={"Content-Length": "3", "Expect": "100-continue", **dict(fields)})
+        while connection.read_response(interim=True).status != 100:
+            pass
+        meanwhile(server.path(name))
+        connection.send(b"new")
+        return connection.read_response().status
+
+
+def make_file(server, name):
+    server.write(name, "other")
+
+
+def make_folder(server, name):
+    os.mkdir(server.path(name))
+
+
+def make_link(server, name):
+    os.symlink("elsewhere", server.path(name))
+
+
+@pytest.mark.parametrize("make, fields, status", [
+    (make_file, {}, 204),
+    (make_file, {"If-None-Match": "*"}, 412),
+    (make_file, {"If": "(Not <DAV:no-lock>)"}, 204),
+    (make_folder, {}, 405),
+    (make_link, {}, 403),
+])
+def test_what_appears_meanwhile(server, make, fields, status):
+    name = "-".join(["appears", make.__name__, *fields])
+    assert put_interrupted(server, name, lambda _: make(server, name), fields) == status
+    if make is make_file:
+        assert content(server, name) == (b"new" if status == 204 else b"other")
+    else:
+        assert not os.path.isfile(server.path(name))
+
+
 @pytest.mark.parametrize("resumed", [False, True], ids=["PUT", "resumed"])
 @pytest.mark.parametrize("before", ["nothing", "a file"])
 def test_rights_that_change_meanwhile(server, resumed, before):
@@ -446,13 +485,7 @@ def test_rights_that_change_meanwhile(server, resumed, before):
             os.unlink(path)
         if before == "a file":
             server.write(name, "old", mode=0o644)
-        with server.connect() as connection:
-            connection.send_request("PUT", f"/{name}", auth=ALICE, fields={"Content-Length": "3", "Expect": "100-continue", **fields})
-            while connection.read_response(interim=True).status != 100:
-                pass
-            meanwhile(path)
-            connection.send(b"new")
-            return connection.read_response().status
+        return put_interrupted(server, name, meanwhile, fields)
 
     def make(mode):
         def meanwhile(path):
