@@ -51,7 +51,7 @@ function textOf(item) {
   if (item.state === "interrupted") return TEXTS.interrupted;
   if (item.state !== "running") return dotted(TEXTS[item.state], !item.isFolder && formatSize(item.size));
   if (queue.isOffline) return dotted("No connection", amount);
-  return dotted(amount, item.isLarge && speedText(item.rate), item.isLarge && shortLeft(item.secondsLeft));
+  return dotted(amount, speedText(item.rate), shortLeft(item.secondsLeft));
 }
 
 // One item's line.
