@@ -6,7 +6,7 @@ import { chmod, mkdir, mkdtemp, open, readdir, readFile, rm, stat, utimes, write
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after } from "node:test";
-import { fillIn, fits, LIST, looks, makeFiles, names, origin, ready, row, scenario, screenshot, SLOW, SMALL } from "./harness.js";
+import { fillIn, fits, LIST, looks, makeFiles, names, origin, ready, row, scenario, screenshot, SLOW, SMALL, until } from "./harness.js";
 import { Lane } from "./lane.js";
 
 const { FOLDER } = process.env;
@@ -206,6 +206,7 @@ scenario("upload: what is there already is kept, kept too, or replaced, as one s
     const dialog = page.getByRole("dialog");
     assert.match(await dialog.getByRole("button", { name: "Replace" }).getAttribute("class"), /danger/);
     assert.match(await dialog.getByRole("button", { name: "Keep both" }).getAttribute("class"), /main/); // what Enter does
+    assert.equal(await page.evaluate(() => document.activeElement.innerText), "Keep both"); // wherever the focus is
     assert.equal(await dialog.getByRole("checkbox").count(), 0);
     assert.match(await answer(page, button), /There: 5 B · .*\s+This one: \d+ B · .*2020 /);
     await panel(page).locator('[data-state="asking"]').waitFor({ state: "detached" });
@@ -470,6 +471,24 @@ scenario("upload: what fails every time is given up", async (page) => {
   });
   assert.equal(attempts, 1);
 }, { expected: /status of 503/ });
+
+scenario("upload: the keyboard finds the rows in their order, and a row that goes leaves it in the list", async (page) => {
+  await begin(page, "Up order");
+  await page.route(/refused/, (route) => route.fulfill({ status: 403 }));
+  await choose(page, [await makeSmall("a.txt", "a"), await makeSmall("b.txt", "b"), await makeSmall("refused.txt", "c"), await makeSmall("refused 2.txt", "d")]);
+  await done(page, "2 items failed");
+  const rows = () => panel(page).getByRole("listitem").evaluateAll((all) => all.map((one) => [one.querySelector("bdi").innerText, one.getBoundingClientRect().top]));
+  await until(["refused.txt", "refused 2.txt", "b.txt", "a.txt"].sort().join(), async () => (await rows()).map(([name]) => name).sort().join());
+  const tops = (await rows()).map(([, top]) => top);
+  assert.deepEqual(tops, tops.toSorted((a, b) => a - b));
+  const dismiss = panel(page).getByRole("button", { name: "Dismiss" });
+  await dismiss.first().focus();
+  await page.keyboard.press("Enter");
+  await until(1, () => dismiss.count());
+  assert.equal(await page.evaluate(() => document.activeElement.id), "uploads-list");
+  await page.keyboard.press("Tab");
+  assert.ok(await page.evaluate(() => document.activeElement.closest("#uploads-list li") !== null));
+}, { expected: /status of 403/ });
 
 scenario("upload: the last part sent twice by the browser", async (page, context) => {
   await begin(page, "Up twice");

@@ -1,5 +1,5 @@
 // The account panel: who one is, how much room there is, passwords for apps, and the ways out.
-import { Failure, request } from "./api.js";
+import { askRoom, Failure, request } from "./api.js";
 import { closeBeside, confirm } from "./dialog.js";
 import { element, setText } from "./dom.js";
 import { formatSize } from "./format.js";
@@ -29,16 +29,6 @@ async function logOutEverywhere(user) {
 }
 
 // --- room ---
-
-const QUOTA = '<propfind xmlns="DAV:"><prop><quota-available-bytes/><quota-used-bytes/></prop></propfind>';
-
-// Of the file system that a folder is on: {free, total} in bytes, or null where it does not say.
-async function askRoom(href) {
-  const response = await request("PROPFIND", href, { headers: { Depth: "0", "Content-Type": "application/xml" }, body: QUOTA });
-  const answer = await response.text();
-  const [free, used] = ["available", "used"].map((word) => new RegExp(`quota-${word}-bytes>(\\d+)<`).exec(answer)?.[1]);
-  return free && used ? { free: Number(free), total: Number(free) + Number(used) } : null;
-}
 
 async function showRoom(section, href) {
   const room = await askRoom(href).catch(() => null);

@@ -58,6 +58,16 @@ export async function request(method, href, { headers = {}, body, signal, accept
   throw failureOf(response.status);
 }
 
+const QUOTA = '<propfind xmlns="DAV:"><prop><quota-available-bytes/><quota-used-bytes/></prop></propfind>';
+
+// Of the file system that a folder is on: {free, total} in bytes, or null where it does not say.
+export async function askRoom(href) {
+  const response = await request("PROPFIND", href, { headers: { Depth: "0", "Content-Type": "application/xml" }, body: QUOTA });
+  const answer = await response.text();
+  const [free, used] = ["available", "used"].map((word) => new RegExp(`quota-${word}-bytes>(\\d+)<`).exec(answer)?.[1]);
+  return free && used ? { free: Number(free), total: Number(free) + Number(used) } : null;
+}
+
 // One thing in a folder. There may be a hundred thousand, so what few of them are asked for is worked out when it is.
 export class Entry {
   #folder;

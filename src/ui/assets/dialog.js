@@ -22,8 +22,8 @@ export function closeBeside(node) {
 }
 
 // A dialog with anything in it: `content` are nodes, `buttons` are [{value, label, isMain, isDanger}] of which the main one is also
-// Enter; `value()` makes the result of the main button, or a promise of it, and undefined where the dialog stays. Resolves with a
-// button's value, or null when it was closed.
+// Enter, and has the focus first unless it is dangerous or something in `content` has autofocus; `value()` makes the result of the main
+// button, or a promise of it, and undefined where the dialog stays. Resolves with a button's value, or null when it was closed.
 export function dialog({ title, content = [], buttons, className = "", value }) {
   return new Promise((resolve) => {
     const before = document.activeElement;
@@ -40,7 +40,7 @@ export function dialog({ title, content = [], buttons, className = "", value }) 
     const row = element("div", { class: "buttons" });
     for (const one of buttons) {
       const look = `${one.isMain ? "main" : ""} ${one.isDanger ? "danger" : ""}`.trim();
-      row.append(one === main ? element("button", { class: look }, one.label) : button(one.label, { class: look, onclick: () => finish(one.value) }));
+      row.append(one === main ? element("button", { class: look, autofocus: !one.isDanger }, one.label) : button(one.label, { class: look, onclick: () => finish(one.value) }));
     }
     form.append(row);
     form.addEventListener("submit", async (event) => {

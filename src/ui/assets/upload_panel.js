@@ -208,6 +208,7 @@ export class Panel {
     const items = this.#ordered();
     const height = this.#rowHeight();
     const first = Math.max(0, Math.floor(this.list.scrollTop / height) - BEYOND);
+    const focused = this.list.contains(document.activeElement) && document.activeElement;
     const shown = items.slice(first, Math.ceil((this.list.scrollTop + this.list.clientHeight) / height) + BEYOND);
     this.sizer.style.height = `${items.length * height}px`;
     for (const [item, row] of this.#rows) {
@@ -215,14 +216,23 @@ export class Panel {
       row.node.remove();
       this.#rows.delete(item);
     }
+    let before = this.sizer;
     for (const [index, item] of shown.entries()) {
       const row = this.#rows.get(item) ?? new Row(item);
-      if (!this.#rows.has(item)) this.list.append(row.node);
       this.#rows.set(item, row);
+      if (before.nextSibling !== row.node) before.after(row.node); // for the Tab key and screen readers
+      before = row.node;
       setAttribute(row.node, "aria-posinset", first + index + 1);
       setAttribute(row.node, "aria-setsize", items.length);
       row.show((first + index) * height);
     }
+    if (focused) this.#keepFocus(focused);
+  }
+
+  // A row that has gone, or has another place, loses it.
+  #keepFocus(focused) {
+    const target = this.list.contains(focused) && !focused.hidden ? focused : this.list;
+    if (document.activeElement !== target) target.focus({ preventScroll: true });
   }
 
   #rowHeight() {

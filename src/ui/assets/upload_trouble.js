@@ -1,5 +1,5 @@
 // What can go wrong with an upload: whether it passes, how long to wait, and what is said about it.
-import { failureOf, request } from "./api.js";
+import { askRoom, failureOf, request } from "./api.js";
 import { formatSize } from "./format.js";
 
 const WAIT_FIRST_MS = 1000;
@@ -64,12 +64,6 @@ export async function look(item, signal) {
   return { size: Number(headers.get("Content-Length")), mtime: Date.parse(headers.get("Last-Modified")), etag: headers.get("ETag") ?? "" };
 }
 
-async function freeBytes(folderHref) {
-  const body = '<propfind xmlns="DAV:"><prop><quota-available-bytes/></prop></propfind>';
-  const response = await request("PROPFIND", folderHref, { headers: { Depth: "0", "Content-Type": "application/xml" }, body });
-  return Number(/quota-available-bytes>(\d+)</.exec(await response.text())?.[1] ?? NaN);
-}
-
 const EXPLANATIONS = {
   0: "The connection breaks off every time.",
   403: "You are not allowed to put files here.",
@@ -84,8 +78,8 @@ const EXPLANATIONS = {
 export async function explained(item, error) {
   if (EXPLANATIONS[error.status]) error.message = EXPLANATIONS[error.status];
   if (error.status === 507) {
-    const free = await freeBytes(item.folder).catch(() => NaN);
-    error.message = `The disk is full: this needs ${formatSize(item.size)}` + (free >= 0 ? `, ${formatSize(free)} is free.` : ".");
+    const room = await askRoom(item.folder).catch(() => null);
+    error.message = `The disk is full: this needs ${formatSize(item.size)}` + (room ? `, ${formatSize(room.free)} is free.` : ".");
   }
   return error;
 }
