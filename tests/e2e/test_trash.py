@@ -1,5 +1,6 @@
 """--trash: what is deleted lies in the desktop's trash, from where it can be put back."""
 import configparser
+import contextlib
 import datetime
 import errno
 import os as host
@@ -49,6 +50,37 @@ def lies_there(trash, top=""):
     files, infos = (set(os.listdir(os.path.join(trash, one))) for one in ("files", "info"))
     assert {name + ".trashinfo" for name in files} == infos
     return {name: os.path.relpath(info(trash, name)[0], top or "/") if top else info(trash, name)[0] for name in files}
+
+
+@contextlib.contextmanager
+def mounted(folder):
+    """An empty file system of the user's."""
+    subprocess.run(["mount", "-t", "tmpfs", "none", folder], check=True)
+    try:
+        own(folder)
+        yield folder
+    finally:
+        subprocess.run(["umount", "-R", "-l", folder], check=True)
+
+
+@contextlib.contextmanager
+def server_on_a_disk(make_server, *options, **how):
+    """(one that serves a folder on a file system of its own, where that is mounted); it is started by who uses it."""
+    one = make_server("--trash", *options, start=False, dir_name="disk/files", **how)
+    with mounted(os.path.dirname(one.dir)) as disk:
+        os.mkdir(one.dir)
+        own(one.dir)
+        yield one, disk
+        one.stop()
+
+
+@contextlib.contextmanager
+def server_with_a_disk_below(make_server):
+    one = make_server("--trash", start=False)
+    one.mkdir("usb")
+    with mounted(one.path("usb")):
+        yield one
+        one.stop()
 
 
 @pytest.fixture
@@ -270,48 +302,28 @@ def test_nothing_is_synced_where_nobody_wants_it(make_server):
 
 @needs_mounts
 def test_at_the_top_of_another_file_system(make_server):
-    one = make_server("--trash", start=False, dir_name="disk/files")
-    disk = os.path.dirname(one.dir)
-    subprocess.run(["mount", "-t", "tmpfs", "none", disk], check=True)
-    try:
-        os.mkdir(one.dir)
-        own(disk)
+    with server_on_a_disk(make_server) as (one, disk):
         one.write("a/x", "x")
         one.start()
         assert delete(one, "/a/x").status == 204
         assert lies_there(f"{disk}/.Trash-{USER.pw_uid}") == {"x": "files/a/x"}
         assert not os.path.exists(home_trash(one)) or lies_there(home_trash(one)) == {}
-        one.stop()
-    finally:
-        subprocess.run(["umount", "-l", disk], check=True)
 
 
 @needs_mounts
 def test_started_by_root(make_server):
     """The trash is that of whose files are served, with his rights."""
-    one = make_server("--trash", "--run-as", USER.pw_name, start=False, as_root=True, dir_name="disk/files")
-    disk = os.path.dirname(one.dir)
-    subprocess.run(["mount", "-t", "tmpfs", "none", disk], check=True)
-    try:
-        os.mkdir(one.dir)
-        own(disk)
+    with server_on_a_disk(make_server, "--run-as", USER.pw_name, as_root=True) as (one, disk):
         one.write("x", "x")
         one.start()
         assert delete(one, "/x").status == 204
         trash = f"{disk}/.Trash-{USER.pw_uid}"
         assert lies_there(trash) == {"x": "files/x"} and os.stat(trash).st_uid == USER.pw_uid
-        one.stop()
-    finally:
-        subprocess.run(["umount", "-l", disk], check=True)
 
 
 @needs_mounts
 def test_what_is_mounted_below_has_its_own(make_server):
-    one = make_server("--trash", start=False)
-    one.mkdir("usb")
-    subprocess.run(["mount", "-t", "tmpfs", "none", one.path("usb")], check=True)
-    try:
-        own(one.path("usb"))
+    with server_with_a_disk_below(make_server) as one:
         for name in ("usb/a/b/x", "usb/y", "here", "usb/a/z"):
             one.write(name, name)
         os.symlink("usb/a", one.path("link"))
@@ -325,9 +337,6 @@ def test_what_is_mounted_below_has_its_own(make_server):
         assert not os.path.exists(trash + "/files/x")
         assert delete(one, "/usb").status == 403
         assert delete(one, f"/usb/.Trash-{USER.pw_uid}").status == 403
-        one.stop()
-    finally:
-        subprocess.run(["umount", "-l", one.path("usb")], check=True)
 
 
 @pytest.mark.skipif(not IS_ROOT, reason="somebody else's folder")
@@ -548,11 +557,7 @@ def test_a_disk_that_fails_on_the_way_back(make_server):
 
 @needs_mounts
 def test_back_to_what_is_mounted_below(make_server):
-    one = make_server("--trash", start=False)
-    one.mkdir("usb")
-    subprocess.run(["mount", "-t", "tmpfs", "none", one.path("usb")], check=True)
-    try:
-        own(one.path("usb"))
+    with server_with_a_disk_below(make_server) as one:
         for name in ("usb/a/b/x", "usb/y", "usb/a/z"):
             one.write(name, name)
         os.symlink("usb/a", one.path("link"))
@@ -568,9 +573,6 @@ def test_back_to_what_is_mounted_below(make_server):
         token = delete(one, "/usb/y").field("Trash-Token")
         os.remove(one.path(f"usb/.Trash-{USER.pw_uid}/files/y"))
         assert restore(one, token).status == 404
-        one.stop()
-    finally:
-        subprocess.run(["umount", "-l", one.path("usb")], check=True)
 
 
 @needs_mounts
@@ -579,10 +581,7 @@ def test_back_to_what_is_not_mounted_any_more(make_server):
     one = make_server("--trash", start=False, dir_name="top/files")
     top, disk = os.path.dirname(one.dir), os.path.join(one.base, "disk")
     os.mkdir(disk)
-    for folder in top, disk:
-        subprocess.run(["mount", "-t", "tmpfs", "none", folder], check=True)
-        own(folder)
-    try:
+    with mounted(top), mounted(disk):
         subprocess.run(["mount", "--make-shared", top], check=True)
         os.mkdir(one.dir)
         one.mkdir("usb")
@@ -603,23 +602,12 @@ def test_back_to_what_is_not_mounted_any_more(make_server):
         assert restore(one, token).status == 201
         assert one.get("/usb/x").body == b"x"
         one.stop()
-    finally:
-        for folder in top, disk:
-            subprocess.run(["umount", "-R", "-l", folder], check=True)
 
 
 @needs_mounts
 def test_back_from_the_top_of_another_file_system(make_server):
-    one = make_server("--trash", start=False, dir_name="disk/files")
-    disk = os.path.dirname(one.dir)
-    subprocess.run(["mount", "-t", "tmpfs", "none", disk], check=True)
-    try:
-        os.mkdir(one.dir)
-        own(disk)
+    with server_on_a_disk(make_server) as (one, disk):
         one.write("a/x", "x")
         one.start()
         assert restore(one, delete(one, "/a/x").field("Trash-Token")).status == 201
         assert one.get("/a/x").body == b"x" and lies_there(f"{disk}/.Trash-{USER.pw_uid}") == {}
-        one.stop()
-    finally:
-        subprocess.run(["umount", "-l", disk], check=True)
