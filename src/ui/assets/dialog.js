@@ -165,12 +165,16 @@ function place(node, x, y) {
   node.style.top = fit(y, node.offsetHeight, innerHeight);
 }
 
-function keyInMenu(event, node) {
+function keyInMenu(event, node, close) {
   const items = [...node.querySelectorAll("button:not(:disabled)")];
   const at = items.indexOf(document.activeElement);
   const moves = { ArrowDown: at + 1, ArrowUp: at < 0 ? -1 : at - 1, Home: 0, End: -1 };
   event.stopPropagation();
-  if (event.key === "Tab") node.hidePopover();
+  if (event.key === "Tab") close();
+  if (event.key === "Escape") {
+    event.preventDefault(); // it is used up
+    close();
+  }
   let next = moves[event.key];
   if (next === undefined && event.key.length === 1) {
     const after = [...items.slice(at + 1), ...items.slice(0, at + 1)];
@@ -182,24 +186,41 @@ function keyInMenu(event, node) {
   items.at(next % items.length)?.focus();
 }
 
+// Calls close() for a press beside the menu, and for the Back of a phone. "auto" popovers would do that by themselves, but HTML has them
+// closed by the release of the very right click that opens one, and Safari does as it says; nor do taps close them on iOS before 18.3.
+// Returns how to stop it.
+function whenLeft(node, close) {
+  const press = (event) => !node.contains(event.target) && close(event);
+  document.addEventListener("pointerdown", press, true);
+  const watcher = "CloseWatcher" in window ? new CloseWatcher() : null;
+  watcher?.addEventListener("close", close);
+  return () => {
+    document.removeEventListener("pointerdown", press, true);
+    watcher?.destroy();
+  };
+}
+
 // items: [{label, icon, key, run, disabled, isDanger}]. Keys are shown only.
 export function menu(items, x, y) {
   const before = document.activeElement;
-  const node = element("div", { class: "menu", role: "menu", popover: "auto" });
+  const node = element("div", { class: "menu", role: "menu", tabindex: -1, popover: "manual" });
+  const focusBack = () => document.activeElement === document.body && before?.focus?.({ preventScroll: true });
+  const close = (event) => {
+    stopWatching();
+    node.remove();
+    focusBack();
+    if (event?.type === "pointerdown") document.addEventListener("pointerup", focusBack, { once: true }); // the press takes it from there
+  };
+  const stopWatching = whenLeft(node, close);
   for (const item of items)
     node.append(element("button", {
       type: "button", role: "menuitem", tabindex: -1, disabled: item.disabled, class: item.isDanger && "danger",
-      onclick: () => (node.hidePopover(), item.run()),
+      onclick: () => (close(), item.run()),
     }, icon(item.icon ?? ""), element("span", {}, item.label), item.key && element("kbd", {}, item.key)));
-  node.addEventListener("keydown", (event) => keyInMenu(event, node));
+  node.addEventListener("keydown", (event) => keyInMenu(event, node, close));
   node.addEventListener("contextmenu", (event) => event.preventDefault());
-  node.addEventListener("toggle", (event) => {
-    if (event.newState !== "closed") return;
-    if (node.contains(document.activeElement) || document.activeElement === document.body) before?.focus?.({ preventScroll: true });
-    node.remove();
-  });
   document.querySelector("main").append(node); // a landmark, for screen readers
-  node.showPopover();
+  node.showPopover?.(); // Safari has it from 17 on; before, the style alone keeps it above the page
   place(node, x, y);
   node.querySelector("button:not(:disabled)")?.focus();
 }

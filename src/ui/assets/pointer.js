@@ -9,7 +9,7 @@ export class Pointer {
   #app;
   #press = 0;
   #start = null;
-  #wasLong = false;
+  #isSpent = false; // the press has done something: it is no click any more
   #isTouch = false; // what came down last
   #first; // the address of the entry on which a double click began
 
@@ -30,7 +30,7 @@ export class Pointer {
 
   #down(event) {
     this.#isTouch = event.pointerType === "touch";
-    this.#wasLong = false;
+    this.#isSpent = false;
     clearTimeout(this.#press);
     if (!this.#isTouch || event.target.closest(".more")) return;
     const entry = this.#app.view.entryOf(event.target);
@@ -45,7 +45,7 @@ export class Pointer {
   #long(entry) {
     const index = this.#app.folder.shown.indexOf(entry); // it may be gone
     if (index < 0) return;
-    this.#wasLong = true; // and no click
+    this.#isSpent = true;
     navigator.vibrate?.(10);
     this.#app.folder.selectToggle(index);
   }
@@ -57,7 +57,7 @@ export class Pointer {
     const index = view.indexOf(event.target);
     if (index < 0) return;
     event.preventDefault();
-    if (this.#wasLong || this.#isStray(event)) return;
+    if (this.#isSpent || this.#isStray(event)) return;
     const more = event.target.closest(".more")?.getBoundingClientRect();
     if (more) this.#openMenu(index, more.right, more.bottom);
     else if (this.#opens(event)) {
@@ -107,6 +107,7 @@ export class Pointer {
     const index = view.indexOf(event.target);
     if (index < 0 && !this.#isBeside(event)) return;
     event.preventDefault();
+    if (event.ctrlKey) this.#isSpent = true; // on a Mac that is the right click, and Safari calls it a click besides
     if (this.#isTouch && index >= 0) return; // a long press selects
     if (index >= 0) this.#openMenu(index, event.clientX, event.clientY);
     else menu(actions.menuItems("background", []), event.clientX, event.clientY);
