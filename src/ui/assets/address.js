@@ -3,6 +3,7 @@ import { isWriting } from "./dom.js";
 import { canonical } from "./paths.js";
 
 const KEYS = ["name", "size", "time"];
+const STILL_MS = 150; // without scrolling, and it has ended
 
 function sortOf(query) {
   const given = new URLSearchParams(query);
@@ -15,6 +16,16 @@ function queryOf({ key, descending }) {
   return key === "name" && !descending ? "" : `?sort=${key}&order=${descending ? "desc" : "asc"}`;
 }
 
+// Calls back when scrolling has come to an end, which Safari tells from 26.2 on only.
+function whenScrolled(done) {
+  if ("onscrollend" in window) return addEventListener("scrollend", done);
+  let timer = 0;
+  return addEventListener("scroll", () => {
+    clearTimeout(timer);
+    timer = setTimeout(done, STILL_MS);
+  }, { passive: true });
+}
+
 export class Address {
   #app;
   #turn = 0; // of going somewhere; the last one counts
@@ -23,7 +34,7 @@ export class Address {
     this.#app = app;
     history.scrollRestoration = "manual";
     addEventListener("popstate", (event) => this.#isShown() || this.#show(event.state ?? {}));
-    addEventListener("scrollend", () => this.#keep());
+    whenScrolled(() => this.#keep());
     addEventListener("pagehide", () => this.#keep());
     app.folder.addEventListener("sort", () => history.replaceState(history.state, "", app.folder.href + queryOf(app.folder.sort)));
   }
