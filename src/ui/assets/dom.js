@@ -26,3 +26,8 @@ export function setText(node, text) {
 export function isWriting(target) {
   return target instanceof HTMLElement && target.closest("input, textarea, select, [contenteditable]") !== null;
 }
+
+// Whether a key is the input method's. (Of the one that ends a composition Safari tells it by the code only.)
+export function isComposing(event) {
+  return event.isComposing || event.keyCode === 229;
+}

@@ -1,6 +1,6 @@
 // The field that leaves only names with certain words.
 import { announce } from "./dialog.js";
-import { element } from "./dom.js";
+import { element, isComposing } from "./dom.js";
 import { formatCount } from "./format.js";
 import { icon } from "./icons.js";
 
@@ -45,7 +45,7 @@ export class Filter {
   // Down goes to what was found, Enter opens the first of it, Escape takes the filter away.
   #key(event) {
     const { folder, view } = this.#app;
-    if (!["Escape", "ArrowDown", "Enter"].includes(event.key) || event.isComposing) return;
+    if (!["Escape", "ArrowDown", "Enter"].includes(event.key) || isComposing(event)) return;
     event.preventDefault();
     if (event.key === "Escape") this.clear();
     if (folder.shown.length === 0) return;

@@ -2,7 +2,7 @@
 // it is a dialog, which has room above the keyboard.
 import { Failure, list, request } from "./api.js";
 import { ask, notify } from "./dialog.js";
-import { element } from "./dom.js";
+import { element, isComposing } from "./dom.js";
 import { nameProblem, quoted } from "./names.js";
 import { childHref, parentHref, splitName } from "./paths.js";
 import { refresh } from "./refresh.js";
@@ -88,7 +88,7 @@ class Renaming {
 
   #key(event) {
     event.stopPropagation();
-    if (event.isComposing || event.keyCode === 229) return; // the key is the input method's (Safari tells it by the code only)
+    if (isComposing(event)) return;
     if (event.key === "Enter") this.#take(false);
     else if (event.key === "Escape") this.#close();
     else return;
