@@ -5,6 +5,7 @@
 //   {path, problem}                                   something that cannot be read
 //
 // There may be thousands. They are found little by little, so that the page stays alive and sending begins with the first.
+import { element } from "./dom.js";
 
 const CHUNK = 100;
 const UNREADABLE = "This cannot be read on your device.";
@@ -111,10 +112,11 @@ export function chosen(files) {
 // Opens the browser's dialog; resolves with what was chosen, if anything. A folder's empty folders are not told by browsers.
 export function pick({ isFolder = false } = {}) {
   return new Promise((resolve) => {
-    const input = document.createElement("input");
-    Object.assign(input, { type: "file", multiple: true, webkitdirectory: isFolder });
-    input.addEventListener("change", () => resolve(chosen(input.files)));
-    input.addEventListener("cancel", () => resolve([]));
+    const end = (found) => (input.remove(), resolve(found));
+    const input = element("input", {
+      type: "file", multiple: true, webkitdirectory: isFolder, hidden: true, onchange: () => end(chosen(input.files)), oncancel: () => end([]),
+    });
+    document.body.append(input); // or else WebKit forgets it, with what is chosen, while its dialog is open
     input.click();
   });
 }
