@@ -264,10 +264,12 @@ scenario("upload: into the folder in which one has asked for it", async (page) =
   const chooser = page.waitForEvent("filechooser");
   await page.getByRole("button", { name: "Upload", exact: true }).first().click();
   await chooser;
+  assert.equal(await page.locator("input[type=file]").count(), 1); // in the document, or WebKit forgets it
   await row(page, "other").getByRole("link").click();
   await page.waitForURL(`${origin}/Up%20target/other/`, { waitUntil: "domcontentloaded" });
   await (await chooser).setFiles([await makeSmall("here.txt", "x")]);
   await done(page, "1 item uploaded");
+  assert.equal(await page.locator("input[type=file]").count(), 0);
   assert.deepEqual((await readdir(stored("Up target"))).sort(), ["here.txt", "other"]);
 });
 

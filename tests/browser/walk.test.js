@@ -69,6 +69,24 @@ scenario("a link leads deep into a folder, and Back to where one was in it", asy
   await until([before, "file 2.txt"], async () => [await page.evaluate(() => scrollY), await focused(page)]);
 });
 
+scenario("Back and Forward lead to where one was, also where the browser does not tell that scrolling has ended", async (page) => {
+  await page.addInitScript(() => {
+    delete window.onscrollend;
+    addEventListener("scrollend", (event) => event.stopImmediatePropagation());
+  });
+  await open(page, "/");
+  await link(page, "Many").click();
+  await shown(page, "Many");
+  await ready(page);
+  await page.evaluate(() => scrollTo(0, 5000));
+  await until(5000, () => page.evaluate(() => history.state?.scroll));
+  await back(page);
+  await shown(page, "Files");
+  await page.evaluate(() => history.forward());
+  await shown(page, "Many");
+  await until(5000, () => page.evaluate(() => scrollY));
+});
+
 scenario("sorted by a click on a head; the order stays while one walks around", async (page) => {
   const head = (name) => page.getByRole("columnheader", { name }).getByRole("button");
   await open(page, "/Sorting/");
@@ -274,6 +292,40 @@ scenario("menus: of an entry, of the folder, of the account", async (page) => {
   await page.getByRole("button", { name: "Account of alice" }).click();
   await page.getByRole("menuitem", { name: "Keys" }).click();
   await page.getByRole("dialog", { name: "Keys" }).waitFor();
+});
+
+scenario("menus: the right button's release leaves one open, and whatever is done elsewhere closes it", async (page) => {
+  await open(page, "/");
+  const menus = page.getByRole("menu");
+  const openMenu = async () => {
+    await link(page, "Documents").hover();
+    await page.mouse.down({ button: "right" });
+    await menus.waitFor();
+    await page.mouse.up({ button: "right" });
+    await until("Open", () => page.evaluate(() => document.activeElement.textContent));
+  };
+  await openMenu();
+  await page.mouse.click(640, 140); // on nothing
+  await until([0, "Documents"], async () => [await menus.count(), await focused(page)]);
+  await openMenu();
+  await page.getByRole("searchbox").click();
+  await until([0, true], async () => [await menus.count(), await page.getByRole("searchbox").evaluate((node) => node === document.activeElement)]);
+  await openMenu();
+  await page.mouse.click(400, 90, { button: "right" }); // beside the path
+  await until(["Upload", 1], async () => [await page.getByRole("menuitem").first().innerText(), await menus.count()]);
+  await press(page, "Tab");
+  await until(0, () => menus.count());
+});
+
+scenario("Enter that ends a composition opens nothing", async (page) => {
+  await open(page, "/");
+  await press(page, "/");
+  await page.keyboard.type("Music");
+  const key = (options) => page.evaluate((given) => document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", bubbles: true, cancelable: true, ...given })), options);
+  assert.ok(await key({ keyCode: 229 })); // which is how Safari tells it
+  assert.ok(await key({ isComposing: true }));
+  assert.equal(await key({}), false);
+  await shown(page, "Music");
 });
 
 scenario("the help sheet has the keys of all actions", async (page) => {
