@@ -175,6 +175,7 @@ export function install(app) {
     }));
     renaming.decorate(row, entry);
     renaming.input.setSelectionRange(0, stemLength(entry));
+    view.refresh(); // what is dragged within it is text, and not the row any more (drag.js)
   };
   view.addDecorator((node, entry) => renaming?.decorate(node, entry));
   folder.addEventListener("load", () => renaming?.closeIfLeft());
