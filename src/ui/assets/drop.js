@@ -80,7 +80,8 @@ function takeItem(item) {
 async function* walkAll(taken) {
   for (const one of taken) {
     const handle = await one.handle;
-    const source = handle ? ofHandle(handle) : one.entry && ofEntry(one.entry);
+    // (A file that is on no disk, an image out of another page for instance, cannot be read by its entry in WebKit.)
+    const source = handle ? ofHandle(handle) : one.entry?.isDirectory && ofEntry(one.entry);
     if (source) yield* walk(source, source.name, handle ?? undefined);
     else if (one.file) yield { path: one.file.name, file: one.file };
   }
