@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { accessible } from "./axe.js";
 import { make, open as openAs, TRASH_FOLDER } from "./changing.js";
-import { back, fits, heading, logIn, looks, makeFiles, names, origin, phone, ready, row, scenario, screenshot, TRASH_URL, until } from "./harness.js";
+import { back, fillIn, fits, heading, logIn, looks, makeFiles, names, origin, phone, ready, row, scenario, screenshot, TRASH_URL, until } from "./harness.js";
 
 const link = (page, name) => row(page, name).getByRole("link");
 const selected = (page) => page.locator('.rows .row[aria-selected="true"] a').allInnerTexts();
@@ -339,6 +339,18 @@ scenario("the help sheet has the keys of all actions", async (page) => {
   await dialog.waitFor({ state: "detached" });
 });
 
+scenario("a finger has in one menu what a right click beside the entries offers", async (page) => {
+  await page.goto(`${origin}/Documents/`);
+  await fillIn(page, "builder", "bob"); // who may only read
+  await shown(page, "Documents");
+  await page.getByRole("button", { name: "What can be done here" }).tap();
+  await until(["Select all", "Look again", "Download this folder"], () => page.getByRole("menuitem").allInnerTexts().then((all) => all.map((one) => one.split("\n")[0])));
+  await screenshot(page, "walk-phone-menu", {});
+  await page.getByRole("menuitem", { name: "Select all" }).tap();
+  await until(2, async () => (await selected(page)).length);
+  assert.ok(await page.getByRole("button", { name: "What can be done here" }).isHidden());
+}, phone);
+
 scenario("a finger opens by a tap, and selects by a long press", async (page, context) => {
   await open(page, "/");
   const all = await names(page);
@@ -446,7 +458,8 @@ scenario("a folder that turns out to be gone has nothing to act upon", async (pa
   await lookAgain(page);
   await page.getByRole("heading", { name: "This folder is gone" }).waitFor();
   await press(page, "Control+a");
-  assert.equal(await page.locator("body.selecting, body.can-add").count(), 0);
+  assert.equal(await page.locator("body.selecting").count(), 0);
+  assert.equal(await page.getByRole("button", { name: "New folder" }).count(), 0);
   assert.equal(await page.locator(".rows .row").count(), 0);
 }, { expected: /status of 404/ });
 

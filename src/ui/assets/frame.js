@@ -58,7 +58,8 @@ export class Frame {
   }
 
   #makeMain() {
-    const plus = element("button", { type: "button", class: "plus main", "aria-label": "Add something", "aria-haspopup": "menu", onclick: () => this.#openPlus(plus) }, icon("plus"));
+    const plus = element("button", { type: "button", class: "plus main", "aria-haspopup": "menu", onclick: () => this.#openPlus(plus) });
+    this.plus = plus;
     return element("main", {},
       this.state.banner,
       element("div", { class: "place" }, new Crumbs(this.#app).element, this.bar),
@@ -83,9 +84,10 @@ export class Frame {
     menu(this.#app.actions.menuItems("account", []), right, bottom + 6);
   }
 
+  // All of the background's: a finger has no right click everywhere.
   #openPlus(button) {
     const { right, top } = button.getBoundingClientRect();
-    menu(this.#app.actions.menuItems("bar", []), right, top);
+    menu(this.#app.actions.menuItems("background", []), right, top);
   }
 
   // --- list or tiles ---
@@ -110,10 +112,15 @@ export class Frame {
     const actions = this.#app.actions.at("bar", []);
     if (this.#app.folder.state !== "loading") {
       fill(this.bar, actions, () => []);
-      document.body.classList.toggle("can-add", actions.length > 0);
+      this.#showPlus(actions.length > 0);
     }
     this.#showSummary();
     this.#showSelection();
+  }
+
+  #showPlus(canAdd) {
+    this.plus.replaceChildren(icon(canAdd ? "plus" : "more"));
+    setAttribute(this.plus, "aria-label", canAdd ? "Add something" : "What can be done here");
   }
 
   #showSummary() {
