@@ -46,6 +46,8 @@ struct io_backend {
     void (*reap)(void *state);
     /* Gives memory back that nothing is in. NULL: there is none. */
     void (*rest)(void *state);
+    /* What is short may go into a socket without start(). */
+    bool sends_at_once;
 };
 
 extern const struct io_backend io_uring_backend;

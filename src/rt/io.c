@@ -6,6 +6,9 @@
 
 #include "rt/backend.h"
 
+/* Of what is sent at once, where the socket has room for all of it. */
+enum { AT_ONCE_MOST = 4096 };
+
 void io_close(struct loop *loop, int fd)
 {
     loop->backend->close(loop->backend_state, fd);
@@ -84,11 +87,25 @@ ssize_t io_recv(struct task *t, int fd, void *data, size_t len)
     return run(t, &(struct io_request){.kind = IO_RECV, .fd = fd, .data = data, .len = len});
 }
 
+/* A short answer nearly always fits into its socket. By the ring the task would have to wait for
+ * another turn of the loop to be told so. Returns what was sent, or 0: the backend has to wait. */
+static ssize_t send_at_once(struct task *t, int fd, const void *data, size_t len, int flags)
+{
+    if (len > AT_ONCE_MOST || t->cancelled || !t->loop->backend->sends_at_once)
+        return 0;
+    ssize_t sent = send(fd, data, len, flags | MSG_DONTWAIT);
+    return sent > 0 ? sent : 0;
+}
+
 ssize_t io_send(struct task *t, int fd, const void *data, size_t len, int flags)
 {
-    return run(
-        t, &(struct io_request){
-               .kind = IO_SEND, .fd = fd, .data = data, .len = len, .flags = flags | MSG_NOSIGNAL});
+    flags |= MSG_NOSIGNAL;
+    ssize_t sent = send_at_once(t, fd, data, len, flags);
+
+    return sent > 0
+               ? sent
+               : run(t, &(struct io_request){
+                            .kind = IO_SEND, .fd = fd, .data = data, .len = len, .flags = flags});
 }
 
 int io_send_all(struct task *t, int fd, const void *data, size_t len, int flags)

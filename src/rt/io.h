@@ -23,7 +23,8 @@
 /* recv(2): at least one byte, 0 at the end of the stream. */
 ssize_t io_recv(struct task *t, int fd, void *data, size_t len);
 
-/* send(2) with MSG_NOSIGNAL: may send less than asked. `flags` are MSG_MORE or 0. */
+/* send(2) with MSG_NOSIGNAL: may send less than asked. `flags` are MSG_MORE or 0. What is short and
+ * has room in the socket goes there without suspending the task. */
 ssize_t io_send(struct task *t, int fd, const void *data, size_t len, int flags);
 
 /* Sends everything. Returns 0 or -errno. */

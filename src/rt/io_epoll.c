@@ -623,4 +623,5 @@ const struct io_backend io_epoll_backend = {
     .close = poller_close,
     .wait = poller_wait,
     .reap = poller_reap,
+    .sends_at_once = true,
 };

@@ -335,4 +335,5 @@ const struct io_backend io_uring_backend = {
     .wait = ring_wait,
     .reap = ring_reap,
     .rest = ring_rest,
+    .sends_at_once = true,
 };

@@ -370,14 +370,38 @@ static void stream_receiver(struct task *t, void *arg)
     loop_stop(f->loop);
 }
 
-static void test_a_stream_passes_whole_and_ends(void **state)
+static void run_stream(struct fixture *f, void (*sender)(struct task *t, void *arg))
 {
-    struct fixture *f = *state;
-
     f->loop->stopped = false;
     assert_int_equal(task_spawn(f->loop, stream_receiver, f), 0);
-    assert_int_equal(task_spawn(f->loop, stream_sender, f), 0);
+    assert_int_equal(task_spawn(f->loop, sender, f), 0);
     assert_int_equal(loop_run(f->loop), 0);
+}
+
+static void test_a_stream_passes_whole_and_ends(void **state)
+{
+    run_stream(*state, stream_sender);
+}
+
+/* The receiver has no turn before the socket is full. */
+static void short_sender(struct task *t, void *arg)
+{
+    enum { SHORT = 1000 };
+    static const char zeros[SHORT];
+    struct fixture *f = arg;
+    uint64_t epoch = loop_epoch(f->loop);
+
+    assert_int_equal(io_send(t, f->sockets[0], zeros, SHORT, 0), SHORT);
+    assert_int_equal(loop_epoch(f->loop), epoch);
+    for (size_t sent = SHORT; sent < STREAM_BYTES; sent += SHORT)
+        assert_int_equal(io_send_all(t, f->sockets[0], zeros, SHORT, 0), 0);
+    assert_int_not_equal(loop_epoch(f->loop), epoch);
+    shutdown(f->sockets[0], SHUT_WR);
+}
+
+static void test_what_is_short_is_sent_at_once_where_there_is_room(void **state)
+{
+    run_stream(*state, short_sender);
 }
 
 /* --- several operations on one descriptor --- */
@@ -967,6 +991,7 @@ int main(void)
         ON_A_LOOP(test_two_operations_are_awaited_in_any_order),
         ON_A_LOOP(test_files_are_read_and_written_where_it_is_said),
         ON_A_LOOP(test_a_stream_passes_whole_and_ends),
+        ON_A_LOOP(test_what_is_short_is_sent_at_once_where_there_is_room),
         ON_A_LOOP(test_one_descriptor_has_several_operations),
         ON_A_LOOP(test_a_number_that_comes_again_is_another_descriptor),
         ON_A_LOOP(test_who_never_waits_does_not_starve_the_others),
