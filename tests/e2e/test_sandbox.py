@@ -17,8 +17,7 @@ from server import ALICE, PROJECT, SANITIZER, SLOW, own
 
 pytestmark = pytest.mark.skipif(SANITIZER != "", reason="calls inside gate and home under a sanitizer, whose reports need more of the kernel")
 
-GDB = [*([] if os.geteuid() == 0 else ["sudo", "-n"]), "gdb", "-nx", "-batch", "-q", "-iex", "set debuginfod enabled off",
-       "-iex", "set auto-load off", "-iex", "set sysroot /"]
+INJECT = [*([] if os.geteuid() == 0 else ["sudo", "-n"]), "/usr/bin/python3", os.path.join(PROJECT, "tests/e2e/inject.py")]
 AT_FDCWD = -100
 RING_PARAMETERS = "\0" * 120
 OPEN_HOW = struct.pack("QQQ", 0, 0, 0).decode("latin-1")
@@ -45,10 +44,9 @@ def inject(pid, calls, tmp_path):
     headers do not know are left out."""
     calls = [call for call in calls if call[0] in system_calls()]
     job = tmp_path / "job.json"
-    job.write_text(json.dumps({"memory": scratch_memory(pid), "calls": [[system_calls()[name], *rest] for name, *rest in calls]}))
-    done = subprocess.run([*GDB, "-p", str(pid), "-ex", f"python job_path = '{job}'", "-x", os.path.join(PROJECT, "tests/e2e/inject.py")],
-                          capture_output=True, text=True, timeout=120, check=False)
-    if re.search(r"ptrace: (Operation not permitted|Inappropriate)|a password is required|sudo: .*not found", done.stdout + done.stderr):
+    job.write_text(json.dumps({"pid": pid, "memory": scratch_memory(pid), "calls": [[system_calls()[name], *rest] for name, *rest in calls]}))
+    done = subprocess.run([*INJECT, job], capture_output=True, text=True, timeout=120, check=False)
+    if re.search(r"ptrace: Operation not permitted|a password is required|sudo: .*not found", done.stdout + done.stderr):
         pytest.skip("calls inside gate and home (this machine does not let a debugger attach)")
     match = re.search(r"^RESULTS (.*)$", done.stdout, re.M)
     assert match, done.stdout[-2000:] + done.stderr[-2000:]
