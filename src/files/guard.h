@@ -10,6 +10,9 @@
  *     guard_respond()   on the loop: 423, and whose lock it is
  *     guard_finish()
  *
+ * Where nothing has the name, whoever gives it lets the file system look, and asks guard_evaluate()
+ * again if that finds something.
+ *
  * By the names' locks (files/name_lock.h) changes of this server are one after the other; by
  * guard_enter() changes and LOCK are. A change of a tree takes long, and leaves when it is through.
  * It goes by descriptors, so it never gets to another folder that has the path by now; and until

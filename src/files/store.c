@@ -253,7 +253,7 @@ static int give_name(struct store *s)
 {
     int r = s->has_old ? -EEXIST : temporary_link(&s->temporary, &s->place);
     s->created = r == 0;
-    /* Another program may have been quicker: as if it had been there before, but for If-None-Match.
+    /* Somebody may have been quicker: as if it had been there before, but for If-None-Match.
      */
     if (r == -EEXIST && !s->has_old && (r = check_again(s)) == 0)
         r = -EEXIST;

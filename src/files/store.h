@@ -3,7 +3,8 @@
  *     store_begin()   may it be, is there room; a temporary file
  *     store_fd()      the content is written there, by whoever has it, and
  *     store_reserve() is told of it
- *     store_commit()  synced, looked at again under the name's lock, named, and the folder synced
+ *     store_commit()  synced, what was there looked at again under the name's lock, named, and the
+ *                     folder synced
  *     store_finish()  without a commit nothing has happened
  *
  * or, for content that is in memory, all of it in one: store_put().

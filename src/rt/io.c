@@ -6,7 +6,7 @@
 
 #include "rt/backend.h"
 
-/* Of what is sent at once, where the socket has room for all of it. */
+/* Of what is sent at once, as far as the socket has room. */
 enum { AT_ONCE_MOST = 4096 };
 
 void io_close(struct loop *loop, int fd)
