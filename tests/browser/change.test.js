@@ -36,6 +36,12 @@ scenario("renamed where it stands", async (page) => {
   await page.keyboard.press("F2");
   assert.equal(await page.evaluate(() => getSelection().toString() || document.activeElement.value.slice(document.activeElement.selectionStart, document.activeElement.selectionEnd)), "letter.tar");
   await row(page, "letter.tar.gz").and(page.locator('[draggable="false"]')).waitFor(); // or Firefox puts no cursor where one clicks
+  const carried = await input(page).evaluate((node) => {
+    const dataTransfer = new DataTransfer();
+    node.dispatchEvent(new DragEvent("dragstart", { bubbles: true, dataTransfer }));
+    return [...dataTransfer.types];
+  });
+  assert.deepEqual(carried, []); // words of the name are dragged, not the file
   await page.keyboard.type("report");
   await page.keyboard.press("Escape");
   assert.deepEqual(inside("rename"), ["folder.d", "letter.tar.gz", "other.txt"]);

@@ -183,6 +183,7 @@ scenario("moved into a folder that is chosen, by finger", async (page) => {
   await dialog.getByRole("button", { name: "sub" }).tap();
   await dialog.getByRole("button", { name: "deep" }).tap();
   await dialog.getByText("no folders").waitFor();
+  assert.equal(await page.evaluate(() => document.activeElement.innerText), "deep"); // in the path
   await dialog.getByRole("navigation").getByRole("button", { name: "sub" }).tap();
   await dialog.getByRole("button", { name: "Move here" }).tap();
   await see(page, ["other", "sub"]);

@@ -1,6 +1,6 @@
 // The account panel: who one is, how much room there is, passwords for apps, and the ways out.
 import { askRoom, Failure, request } from "./api.js";
-import { closeBeside, confirm } from "./dialog.js";
+import { closeBeside, closeMenu, confirm } from "./dialog.js";
 import { element, setText } from "./dom.js";
 import { formatSize } from "./format.js";
 import { icon } from "./icons.js";
@@ -170,6 +170,7 @@ function openPanel({ facts, folder }) {
   node.addEventListener("keydown", (event) => event.stopPropagation()); // no key of the page behind it
   node.addEventListener("close", () => node.remove());
   document.body.append(node);
+  closeMenu();
   node.showModal();
   showRoom(room, folder.href);
   if (session) new Apps(apps, user, writable).load();

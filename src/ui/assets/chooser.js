@@ -32,7 +32,7 @@ export async function chooseFolder({ title, ok, start, avoid, isRight }) {
       if (open !== href) return;
       state.textContent = failure.message;
     }
-    rows.querySelector("button")?.focus();
+    (rows.querySelector("button") ?? path.querySelector("li:last-child button")).focus();
   }
   const chosen = dialog({
     title,

@@ -25,6 +25,7 @@ export function closeBeside(node) {
 // Enter, and has the focus first unless it is dangerous or something in `content` has autofocus; `value()` makes the result of the main
 // button, or a promise of it, and undefined where the dialog stays. Resolves with a button's value, or null when it was closed.
 export function dialog({ title, content = [], buttons, className = "", value }) {
+  closeMenu();
   return new Promise((resolve) => {
     const before = document.activeElement;
     let result = null;
@@ -171,10 +172,6 @@ function keyInMenu(event, node, close) {
   const moves = { ArrowDown: at + 1, ArrowUp: at < 0 ? -1 : at - 1, Home: 0, End: -1 };
   event.stopPropagation();
   if (event.key === "Tab") close();
-  if (event.key === "Escape") {
-    event.preventDefault(); // it is used up
-    close();
-  }
   let next = moves[event.key];
   if (next === undefined && event.key.length === 1) {
     const after = [...items.slice(at + 1), ...items.slice(0, at + 1)];
@@ -186,32 +183,50 @@ function keyInMenu(event, node, close) {
   items.at(next % items.length)?.focus();
 }
 
-// Calls close() for a press beside the menu, and for the Back of a phone. "auto" popovers would do that by themselves, but HTML has them
+let closeOpen = null;
+
+// Closes the menu, if there is one: for whatever lays itself above the page.
+export function closeMenu() {
+  closeOpen?.();
+}
+
+// Calls close() for a press beside the menu, Escape, and the Back of a phone. "auto" popovers would do that by themselves, but HTML has them
 // closed by the release of the very right click that opens one, and Safari does as it says; nor do taps close them on iOS before 18.3.
 // Returns how to stop it.
 function whenLeft(node, close) {
   const press = (event) => !node.contains(event.target) && close(event);
+  const escape = (event) => {
+    if (event.key !== "Escape") return;
+    event.preventDefault(); // it is used up
+    event.stopPropagation();
+    close();
+  };
   document.addEventListener("pointerdown", press, true);
+  document.addEventListener("keydown", escape, true);
   const watcher = "CloseWatcher" in window ? new CloseWatcher() : null;
   watcher?.addEventListener("close", close);
   return () => {
     document.removeEventListener("pointerdown", press, true);
+    document.removeEventListener("keydown", escape, true);
     watcher?.destroy();
   };
 }
 
 // items: [{label, icon, key, run, disabled, isDanger}]. Keys are shown only.
 export function menu(items, x, y) {
+  closeMenu();
   const before = document.activeElement;
   const node = element("div", { class: "menu", role: "menu", tabindex: -1, popover: "manual" });
   const focusBack = () => document.activeElement === document.body && before?.focus?.({ preventScroll: true });
   const close = (event) => {
     stopWatching();
+    closeOpen = null;
     node.remove();
     focusBack();
     if (event?.type === "pointerdown") document.addEventListener("pointerup", focusBack, { once: true }); // the press takes it from there
   };
   const stopWatching = whenLeft(node, close);
+  closeOpen = close;
   for (const item of items)
     node.append(element("button", {
       type: "button", role: "menuitem", tabindex: -1, disabled: item.disabled, class: item.isDanger && "danger",

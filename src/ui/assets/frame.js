@@ -60,6 +60,7 @@ export class Frame {
   #makeMain() {
     const plus = element("button", { type: "button", class: "plus main", "aria-haspopup": "menu", onclick: () => this.#openPlus(plus) });
     this.plus = plus;
+    this.#showPlus(false);
     return element("main", {},
       this.state.banner,
       element("div", { class: "place" }, new Crumbs(this.#app).element, this.bar),

@@ -3,7 +3,7 @@
 // What is open stands in the address ("#view=NAME"): a link leads to it, a reload keeps it, and Back closes it. So whatever opens or
 // closes the preview changes the history, and the page follows (#follow).
 import { Failure } from "./api.js";
-import { notify } from "./dialog.js";
+import { closeMenu, notify } from "./dialog.js";
 import { element, setText } from "./dom.js";
 import { formatFullTime, formatSize, formatTime } from "./format.js";
 import { icon, kindIcon, kindOf } from "./icons.js";
@@ -124,6 +124,7 @@ class Preview {
     this.#download.download = entry.name;
     if (!this.#dialog.isConnected) {
       document.body.append(this.#dialog);
+      closeMenu();
       this.#dialog.showModal();
     }
     this.#showPosition();

@@ -52,7 +52,7 @@ class Renaming {
     this.input.addEventListener("input", () => this.#say(this.input.value === given(entry.name) ? "" : problemOf(app, entry, this.input.value)));
     // (When another window gets the focus, the input stays the active element.)
     this.input.addEventListener("blur", () => !this.#isMoving && document.activeElement !== this.input && this.#take(true));
-    for (const type of ["pointerdown", "click", "dblclick", "contextmenu"]) this.element.addEventListener(type, (event) => event.stopPropagation());
+    for (const type of ["pointerdown", "click", "dblclick", "contextmenu", "dragstart"]) this.element.addEventListener(type, (event) => event.stopPropagation());
   }
 
   // Called for each row: the input goes where its entry is shown.
@@ -175,7 +175,7 @@ export function install(app) {
     }));
     renaming.decorate(row, entry);
     renaming.input.setSelectionRange(0, stemLength(entry));
-    view.refresh(); // what is dragged within it is text, and not the row any more (drag.js)
+    view.refresh(); // the row is not to be dragged now (drag.js): where it is, Firefox puts no cursor into the name
   };
   view.addDecorator((node, entry) => renaming?.decorate(node, entry));
   folder.addEventListener("load", () => renaming?.closeIfLeft());

@@ -216,12 +216,12 @@ export class Panel {
       row.node.remove();
       this.#rows.delete(item);
     }
-    let before = this.sizer;
-    for (const [index, item] of shown.entries()) {
+    let next = null;
+    for (const [index, item] of [...shown.entries()].reverse()) { // so that one that is done moves, and not those that it was above
       const row = this.#rows.get(item) ?? new Row(item);
       this.#rows.set(item, row);
-      if (before.nextSibling !== row.node) before.after(row.node); // for the Tab key and screen readers
-      before = row.node;
+      if (!row.node.isConnected || row.node.nextSibling !== next) this.list.insertBefore(row.node, next); // for the Tab key and screen readers
+      next = row.node;
       setAttribute(row.node, "aria-posinset", first + index + 1);
       setAttribute(row.node, "aria-setsize", items.length);
       row.show((first + index) * height);
