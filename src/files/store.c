@@ -39,6 +39,7 @@ static int judge_old(struct store *s, const struct timespec *before)
     return guard_evaluate(s->guard, &current, s->place.resolve);
 }
 
+/* The same of what is there now. */
 static int check_old(struct store *s)
 {
     struct timespec before;
@@ -253,8 +254,7 @@ static int give_name(struct store *s)
 {
     int r = s->has_old ? -EEXIST : temporary_link(&s->temporary, &s->place);
     s->created = r == 0;
-    /* Somebody may have been quicker: as if it had been there before, but for If-None-Match.
-     */
+    /* Somebody may have been quicker: as if it had been there before, but for If-None-Match. */
     if (r == -EEXIST && !s->has_old && (r = check_again(s)) == 0)
         r = -EEXIST;
     if (r == -EEXIST)

@@ -46,7 +46,8 @@ struct io_backend {
     void (*reap)(void *state);
     /* Gives memory back that nothing is in. NULL: there is none. */
     void (*rest)(void *state);
-    /* What is short may go into a socket without start(). */
+    /* What is short may go into a socket without start(); a test that decides about each send says
+     * no. */
     bool sends_at_once;
 };
 

@@ -58,14 +58,13 @@ export class Frame {
   }
 
   #makeMain() {
-    const plus = element("button", { type: "button", class: "plus main", "aria-haspopup": "menu", onclick: () => this.#openPlus(plus) });
-    this.plus = plus;
+    this.plus = element("button", { type: "button", class: "plus main", "aria-haspopup": "menu", onclick: () => this.#openPlus() });
     this.#showPlus(false);
     return element("main", {},
       this.state.banner,
       element("div", { class: "place" }, new Crumbs(this.#app).element, this.bar),
       element("div", { class: "line" }, this.summary, this.selection, this.form),
-      this.#app.view.element, this.state.element, plus);
+      this.#app.view.element, this.state.element, this.plus);
   }
 
   #makeHeads() {
@@ -86,8 +85,8 @@ export class Frame {
   }
 
   // All of the background's: a finger has no right click everywhere.
-  #openPlus(button) {
-    const { right, top } = button.getBoundingClientRect();
+  #openPlus() {
+    const { right, top } = this.plus.getBoundingClientRect();
     menu(this.#app.actions.menuItems("background", []), right, top);
   }
 
