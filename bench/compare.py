@@ -95,6 +95,8 @@ def main():
     with prepare.ground(options.binary) as ground:
         ground.add_file("big.bin", scale.big)
         ground.add_listing("list", scale.entries)
+        if any(WORKLOADS[name].writes for name in options.only):
+            ground.keep_memory(3 * scale.big)
         for number in range(first, first + options.rounds):
             turn = number % len(found)
             for name in options.only:

@@ -234,8 +234,7 @@ def write_file(path, size):
 
 
 def write_floor(it, size):
-    """Twice: memory that a virtual machine has not used lately must first come from its host, which costs more
-    than the writing; so this also spares the server that."""
+    """The better of two, as others may use the machine."""
     return min(write_file(f"{it.site.ground.tmp}/floor.bin", size) for _ in range(2))
 
 
