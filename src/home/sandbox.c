@@ -29,6 +29,7 @@ static const struct seccomp_call home_calls[] = {
     {.name = "recvmsg"},
     {.name = "sendmsg"},
     {.name = "recvfrom"},
+    {"setsockopt", true, 1, UINT32_MAX, SOL_SOCKET, SO_RCVLOWAT},
     {.name = "sendto"},
     {.name = "shutdown"},
     {.name = "getpeername"},

@@ -101,11 +101,13 @@ int conn_open_received(struct conn *conn);
 enum { CONN_OUT_SLACK = 1 };
 ssize_t conn_take(struct conn *conn, uint8_t *out, size_t len);
 
-/* Waits until more has been received of a body of which at least `len` bytes are to come. Without
- * TLS it goes straight to `out`. Returns the number of bytes received, 0 at the end of the stream,
- * -ETIMEDOUT, or another -errno; `*ret_taken` is how many of them are in `out`. */
+/* Waits until more has been received of a body of which `left` bytes are to come and `len` wanted
+ * now. Without TLS they go straight to `out`. Where much is wanted it waits for much, so as to be
+ * woken rarely, or until the task's deadline. Returns the number of bytes received, 0 at the end of
+ * the stream, -ETIMEDOUT, or another -errno; `*ret_taken` is how many of them are in `out`. For
+ * home only: the gate may not tell a socket what to wait for. */
 ssize_t conn_receive_body(struct task *t, struct conn *conn, uint8_t *out, size_t len,
-                          size_t *ret_taken);
+                          uint64_t left, size_t *ret_taken);
 
 /* An empty chunk for this connection; NULL when memory is short. */
 struct chunk *conn_chunk(struct conn *conn, enum chunk_size size);

@@ -2,11 +2,37 @@
 #include "net/conn_inner.h"
 
 #include <errno.h>
+#include <sys/socket.h>
+
+/* Half of what there is room for: one system call and one wake-up for eight records, while as much
+ * again comes in. */
+enum { LOW_WATER_BYTES = 128 * 1024 };
 
 static void take_received(struct conn *conn, size_t len)
 {
     conn->received += len;
     input_received(&conn->input, conn->is_tls, len);
+}
+
+static int set_low_water(const struct conn *conn, int bytes)
+{
+    return setsockopt(conn->fd, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof(bytes)) < 0 ? -errno : 0;
+}
+
+/* Outside of this function a byte is enough: only a body may be waited for in large pieces. */
+static ssize_t receive_bulk(struct task *t, struct conn *conn, uint8_t *memory, size_t room)
+{
+    if (room < LOW_WATER_BYTES || set_low_water(conn, LOW_WATER_BYTES) < 0)
+        return io_recv(t, conn->fd, memory, room);
+    ssize_t received = io_recv_low_water(t, conn->fd, memory, room);
+    int r = set_low_water(conn, 1);
+    if (r < 0)
+        return r;
+    if (received != -ETIMEDOUT)
+        return received;
+    /* Of a slow peer less has come, and it counts. */
+    received = recv(conn->fd, memory, room, MSG_DONTWAIT);
+    return received > 0 ? received : -ETIMEDOUT;
 }
 
 int conn_receive(struct task *t, struct conn *conn)
@@ -123,24 +149,28 @@ ssize_t conn_take(struct conn *conn, uint8_t *out, size_t len)
 }
 
 ssize_t conn_receive_body(struct task *t, struct conn *conn, uint8_t *out, size_t len,
-                          size_t *ret_taken)
+                          uint64_t left, size_t *ret_taken)
 {
+    struct input *in = &conn->input;
+
     *ret_taken = 0;
     ssize_t r = conn_set_nonblocking(conn, false);
     if (r < 0)
         return r;
     if (!conn->is_tls) {
-        r = io_recv(t, conn->fd, out, len);
+        r = receive_bulk(t, conn, out, len);
         if (r > 0)
             *ret_taken = (size_t)r;
         conn->received += *ret_taken;
         return r;
     }
     uint8_t *memory;
-    size_t room, there = conn->input.sealed_end - conn->input.sealed;
-    r = input_make_bulk_room(&conn->input, true, len > there ? len - there : 0, &memory, &room);
+    size_t room, there = in->sealed_end - in->sealed;
+    /* Memory that large pieces have made large is used for what comes behind this piece, too. */
+    uint64_t wanted = in->capacity > INPUT_MAX_BYTES ? left : len;
+    r = input_make_bulk_room(in, true, wanted > there ? wanted - there : 0, &memory, &room);
     if (r == 0)
-        r = io_recv(t, conn->fd, memory, room);
+        r = receive_bulk(t, conn, memory, room);
     if (r > 0)
         take_received(conn, (size_t)r);
     return r;

@@ -91,7 +91,7 @@ int input_make_room(struct input *in, bool is_tls, uint8_t **ret_data, size_t *r
     return 0;
 }
 
-int input_make_bulk_room(struct input *in, bool is_tls, size_t left, uint8_t **ret_data,
+int input_make_bulk_room(struct input *in, bool is_tls, uint64_t left, uint8_t **ret_data,
                          size_t *ret_len)
 {
     if (left <= INPUT_MAX_BYTES)
@@ -100,13 +100,13 @@ int input_make_bulk_room(struct input *in, bool is_tls, size_t left, uint8_t **r
     if (in->memory)
         move_to_front(in);
     size_t wanted = INPUT_BULK_BYTES - in->sealed_end;
-    int r = reserve(in, wanted < left ? wanted : left, INPUT_FIRST_BYTES, INPUT_BULK_BYTES);
+    int r = reserve(in, wanted < left ? wanted : (size_t)left, INPUT_FIRST_BYTES, INPUT_BULK_BYTES);
     if (r < 0)
         return r;
     *ret_data = in->memory + in->sealed_end;
     *ret_len = in->capacity - in->sealed_end;
     if (*ret_len > left)
-        *ret_len = left;
+        *ret_len = (size_t)left;
     return 0;
 }
 

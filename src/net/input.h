@@ -57,7 +57,7 @@ int input_make_room(struct input *in, bool is_tls, uint8_t **ret_data, size_t *r
 /* The same for a body of which at least `left` more bytes are to be received: up to
  * INPUT_BULK_BYTES of memory, and never more room than `left`, so that nothing but the body comes
  * in. */
-int input_make_bulk_room(struct input *in, bool is_tls, size_t left, uint8_t **ret_data,
+int input_make_bulk_room(struct input *in, bool is_tls, uint64_t left, uint8_t **ret_data,
                          size_t *ret_len);
 
 /* `len` bytes were received into that room. */

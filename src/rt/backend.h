@@ -18,6 +18,10 @@ enum io_kind {
     IO_CANCEL,
 };
 
+/* The flag of an IO_RECV that waits for the socket's low-water mark even where something is there.
+ */
+enum { IO_LOW_WATER = 1 };
+
 struct io_request {
     enum io_kind kind;
     enum offload_lane lane; /* of the helpers, for IO_READV and IO_WRITE */
@@ -25,7 +29,7 @@ struct io_request {
     const void *data; /* bytes, or struct iovec[] */
     size_t len;       /* bytes, or entries */
     uint64_t offset;
-    int flags;
+    int flags; /* MSG_MORE, IO_LOW_WATER, or the events of a poll */
 };
 
 struct io_backend {

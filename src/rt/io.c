@@ -87,6 +87,12 @@ ssize_t io_recv(struct task *t, int fd, void *data, size_t len)
     return run(t, &(struct io_request){.kind = IO_RECV, .fd = fd, .data = data, .len = len});
 }
 
+ssize_t io_recv_low_water(struct task *t, int fd, void *data, size_t len)
+{
+    return run(t, &(struct io_request){
+                      .kind = IO_RECV, .fd = fd, .data = data, .len = len, .flags = IO_LOW_WATER});
+}
+
 /* A short answer nearly always fits into its socket. By the ring the task would have to wait for
  * another turn of the loop to be told so. Returns what was sent, or 0: the backend has to wait. */
 static ssize_t send_at_once(struct task *t, int fd, const void *data, size_t len, int flags)

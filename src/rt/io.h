@@ -23,6 +23,10 @@
 /* recv(2): at least one byte, 0 at the end of the stream. */
 ssize_t io_recv(struct task *t, int fd, void *data, size_t len);
 
+/* The same for a TCP socket that has been told how much is worth waking up for (SO_RCVLOWAT, Linux
+ * 4.18): waits for so much, or for the end of the stream. May return less all the same. */
+ssize_t io_recv_low_water(struct task *t, int fd, void *data, size_t len);
+
 /* send(2) with MSG_NOSIGNAL: may send less than asked. `flags` are MSG_MORE or 0. What is short and
  * has room in the socket goes there without suspending the task. */
 ssize_t io_send(struct task *t, int fd, const void *data, size_t len, int flags);

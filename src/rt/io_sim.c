@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -153,6 +154,18 @@ static ssize_t poll_now(int fd, short events)
     return r < 0 ? -errno : r == 0 ? -EAGAIN : p.revents & POLLNVAL ? -EBADF : p.revents;
 }
 
+/* What a TCP socket knows itself, of any. */
+static bool reaches_low_water(int fd)
+{
+    struct pollfd end = {.fd = fd, .events = POLLRDHUP};
+    int low, there;
+    socklen_t size = sizeof(low);
+
+    if (getsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &low, &size) < 0 || ioctl(fd, FIONREAD, &there) < 0)
+        return true;
+    return there >= low || poll(&end, 1, 0) != 0;
+}
+
 /* The system call: its result, or -EAGAIN where the operation has to wait. */
 static ssize_t perform(struct operation *op)
 {
@@ -161,6 +174,8 @@ static ssize_t perform(struct operation *op)
 
     switch (q->kind) {
     case IO_RECV:
+        if (sim.o.minds_low_water && q->flags & IO_LOW_WATER && !reaches_low_water(q->fd))
+            return -EAGAIN;
         loop_new_epoch(sim.loop);
         r = recvfrom(q->fd, (void *)(uintptr_t)q->data, shortened(q->len), MSG_DONTWAIT, NULL,
                      NULL);

@@ -200,6 +200,8 @@ static int ring_start(void *state, uint64_t id, const struct io_request *q)
     switch (q->kind) {
     case IO_RECV:
         io_uring_prep_recv(sqe, q->fd, (void *)(uintptr_t)q->data, len, 0);
+        if (q->flags & IO_LOW_WATER) /* trying first takes what is there, however little */
+            sqe->ioprio |= IORING_RECVSEND_POLL_FIRST;
         break;
     case IO_RECV_LENT:
         io_uring_prep_recv(sqe, q->fd, NULL, 0, 0);

@@ -20,6 +20,8 @@ enum {
     BODY_BYTES = 150 * 1000,
     GUARD_BYTES = 32,
     GUARD = 0x5a,
+    SMALL_ROOM = 64 * 1024,
+    LARGE_ROOM = 256 * 1024, /* for which it is waited until much is there */
     WIRE_BYTES_MAX = 4 * 1024 * 1024,
 };
 
@@ -193,8 +195,12 @@ static void run(struct rig *rig, uint64_t seed, bool shuffle)
 {
     static const struct handover nobody;
     struct handover h = nobody;
-    const struct io_sim_options sim = {
-        .seed = seed, .shuffle = shuffle, .context = rig, .decide = decide, .outside = outside};
+    const struct io_sim_options sim = {.seed = seed,
+                                       .shuffle = shuffle,
+                                       .minds_low_water = rig->every_ms > 0,
+                                       .context = rig,
+                                       .decide = decide,
+                                       .outside = outside};
     const struct loop_options options = {
         .backend = &io_sim_backend, .recv_buffers = 4, .recv_buffer_bytes = 64};
     int fds[2];
@@ -376,14 +382,14 @@ static void broken_off_in_records(void **state)
     (void)state;
     for (uint16_t version = TLS_VERSION_1_2; version <= TLS_VERSION_1_3; version++)
         for (size_t piece = 1; piece < 10000; piece += 4999)
-            for (int i = 0; i < 4; i++) {
-                struct rig rig = {
-                    .tls = version, .piece = piece, .room = 100, .record_bytes = 1000};
+            for (int i = 0; i < 8; i++) {
+                struct rig rig = {.tls = version, .piece = piece, .record_bytes = 1000};
 
-                rig.end = i < 2 ? SAYS_GOODBYE : FORGES;
+                rig.room = i < 4 ? 100 : LARGE_ROOM;
+                rig.end = i % 4 < 2 ? SAYS_GOODBYE : FORGES;
                 buf_init_growing(&rig.wire, WIRE_BYTES_MAX);
-                buf_append_str(&rig.wire, i % 2 ? HEAD("Transfer-Encoding: chunked") "ffff\r\n"
-                                                : HEAD("Content-Length: 65535"));
+                buf_append_str(&rig.wire, i % 2 ? HEAD("Transfer-Encoding: chunked") "fffff\r\n"
+                                                : HEAD("Content-Length: 1048575"));
                 buf_append(&rig.wire, span_of(body, 50000));
                 run(&rig, 1, false);
                 assert_int_equal(rig.result, rig.end == FORGES ? -EPROTO : -EPIPE);
@@ -408,34 +414,70 @@ static void malformed(void **state)
 
 static struct rig paced(size_t len, size_t piece, uint64_t every_ms)
 {
-    struct rig rig = {.piece = piece, .room = 64 * 1024, .every_ms = every_ms, .stays = true};
+    struct rig rig = {.piece = piece, .room = SMALL_ROOM, .every_ms = every_ms, .stays = true};
 
     buf_init_growing(&rig.wire, WIRE_BYTES_MAX);
     put_counted(&rig.wire, len);
     return rig;
 }
 
-static void too_slow(void **state)
+static void check_slow(uint16_t tls, size_t room)
 {
     struct rig rig = paced(BODY_BYTES, 100, 1000);
 
-    (void)state;
+    rig.tls = tls;
+    rig.record_bytes = 100;
+    rig.room = room;
     run(&rig, 1, false);
     assert_int_equal(rig.result, -ETIMEDOUT);
-    assert_in_range(rig.got.len, 2800, 3100); /* of one window */
+    assert_in_range(rig.got.len, tls ? 2000 : 2800, 3100); /* of one window */
+    assert_memory_equal(rig.got.data, body, rig.got.len);
     buf_finish(&rig.got);
 }
 
-static void fast_enough(void **state)
+static void check_fast(uint16_t tls, size_t room)
 {
     struct rig rig = paced(BODY_BYTES, 400, 1000);
 
-    (void)state;
+    rig.tls = tls;
+    rig.record_bytes = 1000;
+    rig.room = room;
     rig.stays = false;
     run(&rig, 1, false);
     assert_int_equal(rig.result, 0);
     assert_int_equal(rig.bodies, 1);
+    assert_int_equal(rig.got.len, BODY_BYTES);
+    assert_memory_equal(rig.got.data, body, BODY_BYTES);
     buf_finish(&rig.got);
+}
+
+static void too_slow(void **state)
+{
+    (void)state;
+    check_slow(0, SMALL_ROOM);
+    check_slow(TLS_VERSION_1_3, SMALL_ROOM);
+}
+
+static void fast_enough(void **state)
+{
+    (void)state;
+    check_fast(0, SMALL_ROOM);
+    check_fast(TLS_VERSION_1_3, SMALL_ROOM);
+}
+
+/* Whoever is waited for until much is there never gets so far: what came in a window counts. */
+static void too_slow_for_much(void **state)
+{
+    (void)state;
+    check_slow(0, LARGE_ROOM);
+    check_slow(TLS_VERSION_1_3, LARGE_ROOM);
+}
+
+static void fast_enough_though_not_much(void **state)
+{
+    (void)state;
+    check_fast(0, LARGE_ROOM);
+    check_fast(TLS_VERSION_1_3, LARGE_ROOM);
 }
 
 /* The bytes come just when the time for them is over: who keeps the pace is not cut off. */
@@ -445,6 +487,7 @@ static void deadline_beside_bytes(void **state)
     for (uint64_t seed = 1; seed <= 200; seed++) {
         struct rig rig = paced(BODY_BYTES, BODY_BYTES / 20, 10);
 
+        rig.room = seed % 2 ? SMALL_ROOM : LARGE_ROOM;
         rig.stays = false;
         rig.late = true;
         run(&rig, seed, true);
@@ -483,6 +526,8 @@ int main(void)
         cmocka_unit_test(malformed),
         cmocka_unit_test(too_slow),
         cmocka_unit_test(fast_enough),
+        cmocka_unit_test(too_slow_for_much),
+        cmocka_unit_test(fast_enough_though_not_much),
         cmocka_unit_test(deadline_beside_bytes),
         cmocka_unit_test(our_own_pause),
     };

@@ -77,6 +77,13 @@ static int wait_recv(struct task *t, struct fixture *f)
     return (int)io_recv(t, f->sockets[0], &byte, 1);
 }
 
+static int wait_recv_low_water(struct task *t, struct fixture *f)
+{
+    char byte;
+
+    return (int)io_recv_low_water(t, f->sockets[0], &byte, 1);
+}
+
 static int wait_send(struct task *t, struct fixture *f)
 {
     static const char zeros[256 * 1024];
@@ -176,6 +183,7 @@ static int wait_poll_beside_what_is_ready(struct task *t, struct fixture *f)
 
 static const struct wait_case wait_cases[] = {
     {"recv", wait_recv},
+    {"recv low water", wait_recv_low_water},
     {"send", wait_send},
     {"poll", wait_poll},
     {"sleep", wait_sleep},
@@ -402,6 +410,85 @@ static void short_sender(struct task *t, void *arg)
 static void test_what_is_short_is_sent_at_once_where_there_is_room(void **state)
 {
     run_stream(*state, short_sender);
+}
+
+/* --- the low-water mark --- */
+
+enum { LOW_WATER = 50 * 1000, LITTLE = 20 * 1000, REST = 40 * 1000 };
+
+static void connect_by_tcp(struct fixture *f)
+{
+    struct sockaddr_in here = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr *address = (struct sockaddr *)&here;
+    socklen_t size = sizeof(here);
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
+
+    assert_int_equal(bind(listener, address, size), 0);
+    assert_int_equal(listen(listener, 1), 0);
+    assert_int_equal(getsockname(listener, address, &size), 0);
+    for (int i = 0; i < 2; i++)
+        io_close(f->loop, f->sockets[i]);
+    f->sockets[0] = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(connect(f->sockets[0], address, size), 0);
+    f->sockets[1] = accept(listener, NULL, NULL);
+    assert_true(f->sockets[1] >= 0);
+    close(listener);
+}
+
+static void set_low_water(int fd, int bytes)
+{
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof(bytes)), 0);
+}
+
+static void low_water_receiver(struct task *t, void *arg)
+{
+    static char data[2 * LOW_WATER];
+    struct fixture *f = arg;
+    int fd = f->sockets[1];
+
+    set_low_water(fd, LOW_WATER);
+    ssize_t received = io_recv_low_water(t, fd, data, sizeof(data));
+    assert_in_range(received, LOW_WATER, LITTLE + REST);
+    /* What does not reach it is there all the same, for who asks without it. */
+    assert_int_equal(write(f->sockets[0], "some", 4), 4);
+    task_set_deadline(t, loop_now_ms(f->loop) + 30);
+    assert_int_equal(io_recv_low_water(t, fd, data, sizeof(data)), -ETIMEDOUT);
+    task_revive(t);
+    task_set_deadline(t, UINT64_MAX);
+    set_low_water(fd, 1);
+    while (received < LITTLE + REST + 4) {
+        ssize_t more = io_recv(t, fd, data, sizeof(data));
+        assert_true(more > 0);
+        received += more;
+    }
+    /* And the end of the stream ends the waiting. */
+    set_low_water(fd, LOW_WATER);
+    assert_int_equal(write(f->sockets[0], "end", 3), 3);
+    shutdown(f->sockets[0], SHUT_WR);
+    assert_int_equal(io_recv_low_water(t, fd, data, sizeof(data)), 3);
+    assert_int_equal(io_recv_low_water(t, fd, data, sizeof(data)), 0);
+    loop_stop(f->loop);
+}
+
+static void low_water_sender(struct task *t, void *arg)
+{
+    static const char zeros[REST];
+    struct fixture *f = arg;
+
+    assert_int_equal(io_send_all(t, f->sockets[0], zeros, LITTLE, 0), 0);
+    io_sleep(t, 30);
+    assert_int_equal(io_send_all(t, f->sockets[0], zeros, REST, 0), 0);
+}
+
+static void test_a_socket_is_waited_for_until_much_is_there(void **state)
+{
+    struct fixture *f = *state;
+
+    connect_by_tcp(f);
+    f->loop->stopped = false;
+    assert_int_equal(task_spawn(f->loop, low_water_receiver, f), 0);
+    assert_int_equal(task_spawn(f->loop, low_water_sender, f), 0);
+    assert_int_equal(loop_run(f->loop), 0);
 }
 
 /* --- several operations on one descriptor --- */
@@ -992,6 +1079,7 @@ int main(void)
         ON_A_LOOP(test_files_are_read_and_written_where_it_is_said),
         ON_A_LOOP(test_a_stream_passes_whole_and_ends),
         ON_A_LOOP(test_what_is_short_is_sent_at_once_where_there_is_room),
+        ON_A_LOOP(test_a_socket_is_waited_for_until_much_is_there),
         ON_A_LOOP(test_one_descriptor_has_several_operations),
         ON_A_LOOP(test_a_number_that_comes_again_is_another_descriptor),
         ON_A_LOOP(test_who_never_waits_does_not_starve_the_others),
