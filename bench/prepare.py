@@ -158,16 +158,18 @@ class Ground:
         A virtual machine tells its host which blocks of memory are free, of 2 MiB and more, and the host takes them
         (free page reporting). Using one again costs several times what a server does with it, and how many of them a
         server meets is chance. So of every 2 MiB a little stays in use, as page cache of a file without blocks: the
-        rest is free and never whole, and the kernel prefers it to whole blocks.
+        rest is free and never whole, and the kernel takes parts before it breaks whole blocks. Not where the
+        temporary folder is a tmpfs, which has no page cache of holes.
         """
         step, kept = 2 * MIB, 64 * KIB
         if not host_takes_free_memory():
             return
         with open(f"{self.tmp}/memory", "w+b", buffering=0) as file:
             file.truncate(size)
-            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_RANDOM)  # page by page: so they lie in a row
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_RANDOM)  # single pages: neighbours here and in memory
             while file.read(step):
                 pass
+            print(f"bench: {size / GIB:.1f} GiB of free memory are kept from the host", file=sys.stderr)
             for start in range(0, size, step):
                 os.posix_fadvise(file.fileno(), start + kept, step - kept, os.POSIX_FADV_DONTNEED)
 

@@ -244,7 +244,6 @@ def put_small(clients):
         with Connection(it.target) as connection:
             status, _ = connection.request("MKCOL", folder + "/")
         expect(status == 201, f"MKCOL: status {status}")
-        write_floor(it, 128 * MIB)
         with meter(it) as got:
             spans = client.in_processes(clients, client.put_share, it.target, folder, scale.files, 10 * KIB, clients)
         sizes = [entry.stat().st_size for entry in os.scandir(it.site.folder + folder)]
