@@ -29,7 +29,6 @@ static const struct seccomp_call home_calls[] = {
     {.name = "recvmsg"},
     {.name = "sendmsg"},
     {.name = "recvfrom"},
-    {"setsockopt", true, 1, UINT32_MAX, SOL_SOCKET, SO_RCVLOWAT},
     {.name = "sendto"},
     {.name = "shutdown"},
     {.name = "getpeername"},
@@ -63,6 +62,8 @@ static const struct seccomp_call home_calls[] = {
 /* And changing them, unless nobody may. All of these work on descriptors of folders and on single
  * names in them. */
 static const struct seccomp_call change_calls[] = {
+    /* How much of a file is worth waking up for. */
+    {"setsockopt", true, 1, UINT32_MAX, SOL_SOCKET, SO_RCVLOWAT},
     {.name = "pwrite64"}, /* where there is no io_uring */
     {.name = "readlinkat"},
     {.name = "linkat"},

@@ -382,14 +382,6 @@ int exchange_read_body(struct task *t, struct exchange *x, struct span *ret_piec
     return r < 0 ? r : 0;
 }
 
-/* Of a body that breaks off, also what came last counts. */
-static ssize_t take_last(struct exchange *x, const struct destination *to)
-{
-    ssize_t taken = conn_take(x->conn, to->out, to->len);
-
-    return taken < 0 ? 0 : taken;
-}
-
 static int fill_counted(struct task *t, struct exchange *x, uint8_t *out, size_t len,
                         size_t *ret_len)
 {
@@ -403,8 +395,12 @@ static int fill_counted(struct task *t, struct exchange *x, uint8_t *out, size_t
         ssize_t taken = conn_take(x->conn, to.out, to.len);
         if (taken == 0) {
             r = read_steadily(t, x, &to);
-            taken = r < 0 && to.taken == 0 ? take_last(x, &to) : (ssize_t)to.taken;
-        } else if (taken < 0) {
+            taken = (ssize_t)to.taken;
+            /* Of a window that was too slow, what came last counts, too. */
+            if (r == -ETIMEDOUT && taken == 0)
+                taken = conn_take(x->conn, to.out, to.len);
+        }
+        if (taken < 0) {
             r = taken == -EPIPE ? end_early(x) : (int)taken;
             taken = 0;
         }

@@ -104,8 +104,7 @@ ssize_t conn_take(struct conn *conn, uint8_t *out, size_t len);
 /* Waits until more has been received of a body of which `left` bytes are to come and `len` wanted
  * now. Without TLS they go straight to `out`. Where much is wanted it waits for much, so as to be
  * woken rarely, or until the task's deadline. Returns the number of bytes received, 0 at the end of
- * the stream, -ETIMEDOUT, or another -errno; `*ret_taken` is how many of them are in `out`. For
- * home only: the gate may not tell a socket what to wait for. */
+ * the stream, -ETIMEDOUT, or another -errno; `*ret_taken` is how many of them are in `out`. */
 ssize_t conn_receive_body(struct task *t, struct conn *conn, uint8_t *out, size_t len,
                           uint64_t left, size_t *ret_taken);
 

@@ -1,12 +1,16 @@
 /* What a connection receives: bytes, and what is in the records. */
 #include "net/conn_inner.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <sys/socket.h>
 
-/* Half of what there is room for: one system call and one wake-up for eight records, while as much
- * again comes in. */
+/* Half of what there is room for: one wake-up for eight records, while as much again comes in. */
 enum { LOW_WATER_BYTES = 128 * 1024 };
+/* Only there is room for more than what is to come (input_make_bulk_room()), which would be waited
+ * for in vain. */
+_Static_assert((int)INPUT_MAX_BYTES < (int)LOW_WATER_BYTES,
+               "the end of a body is waited for by the byte");
 
 static void take_received(struct conn *conn, size_t len)
 {
@@ -16,7 +20,7 @@ static void take_received(struct conn *conn, size_t len)
 
 static int set_low_water(const struct conn *conn, int bytes)
 {
-    return setsockopt(conn->fd, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof(bytes)) < 0 ? -errno : 0;
+    return setsockopt(conn->fd, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof(bytes));
 }
 
 /* Outside of this function a byte is enough: only a body may be waited for in large pieces. */
@@ -25,9 +29,8 @@ static ssize_t receive_bulk(struct task *t, struct conn *conn, uint8_t *memory, 
     if (room < LOW_WATER_BYTES || set_low_water(conn, LOW_WATER_BYTES) < 0)
         return io_recv(t, conn->fd, memory, room);
     ssize_t received = io_recv_low_water(t, conn->fd, memory, room);
-    int r = set_low_water(conn, 1);
-    if (r < 0)
-        return r;
+    if (set_low_water(conn, 1) < 0)
+        return -ECONNRESET; /* who waits for a byte would wait for ever */
     if (received != -ETIMEDOUT)
         return received;
     /* Of a slow peer less has come, and it counts. */
@@ -153,6 +156,7 @@ ssize_t conn_receive_body(struct task *t, struct conn *conn, uint8_t *out, size_
 {
     struct input *in = &conn->input;
 
+    assert(len <= left);
     *ret_taken = 0;
     ssize_t r = conn_set_nonblocking(conn, false);
     if (r < 0)

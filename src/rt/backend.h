@@ -18,8 +18,7 @@ enum io_kind {
     IO_CANCEL,
 };
 
-/* The flag of an IO_RECV that waits for the socket's low-water mark even where something is there.
- */
+/* The flag of an IO_RECV that waits for the socket's low-water mark whatever is there. */
 enum { IO_LOW_WATER = 1 };
 
 struct io_request {

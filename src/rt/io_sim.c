@@ -154,7 +154,7 @@ static ssize_t poll_now(int fd, short events)
     return r < 0 ? -errno : r == 0 ? -EAGAIN : p.revents & POLLNVAL ? -EBADF : p.revents;
 }
 
-/* What a TCP socket knows itself, of any. */
+/* What the kernel does for TCP alone. */
 static bool reaches_low_water(int fd)
 {
     struct pollfd end = {.fd = fd, .events = POLLRDHUP};

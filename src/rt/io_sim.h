@@ -28,7 +28,7 @@ enum io_sim_verdict {
 struct io_sim_options {
     uint64_t seed;
     bool shuffle; /* operations wait, complete in another order, and transfer less than asked */
-    /* A receive waits for the low-water mark: only where so much finds room in the socket. */
+    /* A receive waits for the low-water mark. The socket must have room for so much. */
     bool minds_low_water;
     struct offload_pool *pool; /* without threads; NULL: none */
     void *context;

@@ -501,13 +501,14 @@ def test_what_a_power_cut_costs(server, protocol):
 
 
 @both
-def test_the_later_request_wins(server, protocol):
+@pytest.mark.parametrize("size", [100_000, MIB])  # the larger one is waited for in large pieces
+def test_the_later_request_wins(server, protocol, size):
     """A client that comes back does not wait for its own dead connection. The earlier request is told."""
-    path = f"/later-wins-{protocol.name}"
-    url = begin(protocol, server, path, 100_000)
+    path = f"/later-wins-{protocol.name}-{size}"
+    url = begin(protocol, server, path, size)
     with server.connect() as earlier:
         earlier.send_request("PATCH", url, auth=ALICE, fields={
-            **protocol.patch_fields(0, last=True), "Content-Length": "100000"})
+            **protocol.patch_fields(0, last=True), "Content-Length": str(size)})
         earlier.send(b"a" * 40_000)
         wait_for(lambda: server.request("GET", "/.fastfile/health").status == 200, 5 * SLOW, "an answer")
         time.sleep(0.1 * SLOW)
@@ -515,9 +516,9 @@ def test_the_later_request_wins(server, protocol):
         offset = offset_of(protocol, server, url)
         assert time.monotonic() - started < 2 * SLOW
         assert 0 <= offset <= 40_000
-        assert append(protocol, server, url, offset, b"b" * (100_000 - offset), last=True).status in (201, 204)
+        assert append(protocol, server, url, offset, b"b" * (size - offset), last=True).status in (201, 204)
         assert earlier.read_response().status == 423
-    assert content(server, path[1:]) == b"a" * offset + b"b" * (100_000 - offset)
+    assert content(server, path[1:]) == b"a" * offset + b"b" * (size - offset)
 
 
 @both

@@ -49,7 +49,7 @@ struct rig {
     uint64_t pause_ms; /* between two calls */
     struct buf got;
     int result; /* of the last call */
-    unsigned bodies, others;
+    unsigned bodies, others, receives;
 };
 
 /* --- the handler --- */
@@ -86,6 +86,11 @@ static enum conn_after handle(struct task *t, struct exchange *x)
             assert_int_equal(io_sleep(t, rig->pause_ms), 0);
     }
     rig->result = r;
+    /* Whatever comes next is waited for by the byte. */
+    int low_water;
+    socklen_t size = sizeof(low_water);
+    assert_int_equal(getsockopt(x->conn->fd, SOL_SOCKET, SO_RCVLOWAT, &low_water, &size), 0);
+    assert_int_equal(low_water, 1);
     if (r < 0)
         return CONN_BROKEN;
     assert_true(x->body_done);
@@ -131,6 +136,7 @@ static enum io_sim_verdict decide(void *context, enum io_sim_moment moment, enum
     struct rig *rig = context;
 
     (void)ret_result;
+    rig->receives += moment == IO_SIM_PERFORM && kind == IO_RECV;
     if (!rig->late || moment != IO_SIM_PERFORM || kind != IO_RECV)
         return IO_SIM_GO_ON;
     if (io_sim_random(&rig->random) % 2 == 0)
@@ -386,6 +392,7 @@ static void broken_off_in_records(void **state)
                 struct rig rig = {.tls = version, .piece = piece, .record_bytes = 1000};
 
                 rig.room = i < 4 ? 100 : LARGE_ROOM;
+                rig.every_ms = piece > 1 && i >= 4;
                 rig.end = i % 4 < 2 ? SAYS_GOODBYE : FORGES;
                 buf_init_growing(&rig.wire, WIRE_BYTES_MAX);
                 buf_append_str(&rig.wire, i % 2 ? HEAD("Transfer-Encoding: chunked") "fffff\r\n"
@@ -421,7 +428,8 @@ static struct rig paced(size_t len, size_t piece, uint64_t every_ms)
     return rig;
 }
 
-static void check_slow(uint16_t tls, size_t room)
+/* Returns the number of receives. */
+static unsigned check_slow(uint16_t tls, size_t room)
 {
     struct rig rig = paced(BODY_BYTES, 100, 1000);
 
@@ -433,9 +441,10 @@ static void check_slow(uint16_t tls, size_t room)
     assert_in_range(rig.got.len, tls ? 2000 : 2800, 3100); /* of one window */
     assert_memory_equal(rig.got.data, body, rig.got.len);
     buf_finish(&rig.got);
+    return rig.receives;
 }
 
-static void check_fast(uint16_t tls, size_t room)
+static unsigned check_fast(uint16_t tls, size_t room)
 {
     struct rig rig = paced(BODY_BYTES, 400, 1000);
 
@@ -449,35 +458,54 @@ static void check_fast(uint16_t tls, size_t room)
     assert_int_equal(rig.got.len, BODY_BYTES);
     assert_memory_equal(rig.got.data, body, BODY_BYTES);
     buf_finish(&rig.got);
+    return rig.receives;
 }
 
 static void too_slow(void **state)
 {
     (void)state;
-    check_slow(0, SMALL_ROOM);
+    assert_true(check_slow(0, SMALL_ROOM) > 25);
     check_slow(TLS_VERSION_1_3, SMALL_ROOM);
 }
 
 static void fast_enough(void **state)
 {
     (void)state;
-    check_fast(0, SMALL_ROOM);
+    assert_true(check_fast(0, SMALL_ROOM) > 350);
     check_fast(TLS_VERSION_1_3, SMALL_ROOM);
 }
 
-/* Whoever is waited for until much is there never gets so far: what came in a window counts. */
-static void too_slow_for_much(void **state)
+/* Where 128 KiB are waited for, the window of 30 s ends first: what has come by then counts. */
+static void too_slow_in_large_pieces(void **state)
 {
     (void)state;
-    check_slow(0, LARGE_ROOM);
-    check_slow(TLS_VERSION_1_3, LARGE_ROOM);
+    assert_in_range(check_slow(0, LARGE_ROOM), 1, 3);
+    assert_in_range(check_slow(TLS_VERSION_1_3, LARGE_ROOM), 1, 3);
 }
 
-static void fast_enough_though_not_much(void **state)
+static void fast_enough_in_large_pieces(void **state)
 {
     (void)state;
-    check_fast(0, LARGE_ROOM);
-    check_fast(TLS_VERSION_1_3, LARGE_ROOM);
+    /* Two windows' bytes with one receive each; what is left then is less than 128 KiB. */
+    assert_true(check_fast(0, LARGE_ROOM) < 330);
+    assert_true(check_fast(TLS_VERSION_1_3, LARGE_ROOM) < 345);
+}
+
+/* What the window's end has brought is no record: that is said, not that the peer was slow. */
+static void forged_in_a_slow_window(void **state)
+{
+    struct rig rig = paced(100, 100, 1000);
+
+    (void)state;
+    rig.wire.len = 0;
+    buf_append_str(&rig.wire, HEAD("Content-Length: 200000"));
+    rig.tls = TLS_VERSION_1_3;
+    rig.record_bytes = 1000;
+    rig.room = LARGE_ROOM;
+    rig.end = FORGES;
+    run(&rig, 1, false);
+    assert_int_equal(rig.result, -EPROTO);
+    buf_finish(&rig.got);
 }
 
 /* The bytes come just when the time for them is over: who keeps the pace is not cut off. */
@@ -526,8 +554,9 @@ int main(void)
         cmocka_unit_test(malformed),
         cmocka_unit_test(too_slow),
         cmocka_unit_test(fast_enough),
-        cmocka_unit_test(too_slow_for_much),
-        cmocka_unit_test(fast_enough_though_not_much),
+        cmocka_unit_test(too_slow_in_large_pieces),
+        cmocka_unit_test(fast_enough_in_large_pieces),
+        cmocka_unit_test(forged_in_a_slow_window),
         cmocka_unit_test(deadline_beside_bytes),
         cmocka_unit_test(our_own_pause),
     };
