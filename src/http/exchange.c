@@ -272,18 +272,36 @@ static void begin_window(struct exchange *x)
     x->pace_from = x->conn->received;
 }
 
-/* Where a body goes to without passing through the connection's input; NULL: nowhere. */
-struct destination {
-    uint8_t *out;
-    size_t len;
-    size_t taken; /* by the last receive */
-};
+/* To wait for large pieces spares wake-ups where a body comes quickly. On a long line it would hold
+ * it up: what lies in the socket unread is missing in the window, which then does not grow. So it
+ * is done only while the line carries 64 MiB a second, and not for a while after it did no more. */
+enum { STRETCH_BYTES = 1024 * 1024, STRETCH_QUICK_MS = 16, STRETCHES_OFF = 16 };
 
-static ssize_t receive(struct task *t, struct exchange *x, struct destination *to)
+static void look_at_speed(struct exchange *x)
+{
+    uint64_t now_ms = loop_now_ms(x->conn->server->loop);
+
+    if (x->conn->received - x->stretch_from < STRETCH_BYTES)
+        return;
+    bool quick = now_ms - x->stretch_ms <= STRETCH_QUICK_MS;
+    if (x->in_bulk && !quick)
+        x->stretches_off = STRETCHES_OFF;
+    else if (x->stretches_off > 0)
+        x->stretches_off--;
+    x->in_bulk = quick && x->stretches_off == 0;
+    x->stretch_ms = now_ms;
+    x->stretch_from = x->conn->received;
+}
+
+/* `to`: where a body goes to without passing through the connection's input; NULL: nowhere. */
+static ssize_t receive(struct task *t, struct exchange *x, struct conn_piece *to)
 {
     if (!to)
         return conn_read(t, x->conn);
-    return conn_receive_body(t, x->conn, to->out, to->len, x->body_left, &to->taken);
+    look_at_speed(x);
+    to->left = x->body_left;
+    to->in_bulk = x->in_bulk;
+    return conn_receive_body(t, x->conn, to);
 }
 
 /* The peer has ended what it sends, and may still wait for the answer. */
@@ -294,7 +312,7 @@ static int end_early(struct exchange *x)
 }
 
 /* Waits for more input, with the same minimum rate as for output. Returns 1 or -errno. */
-static int read_steadily(struct task *t, struct exchange *x, struct destination *to)
+static int read_steadily(struct task *t, struct exchange *x, struct conn_piece *to)
 {
     struct loop *loop = x->conn->server->loop;
     ssize_t r;
@@ -391,7 +409,7 @@ static int fill_counted(struct task *t, struct exchange *x, uint8_t *out, size_t
         size_t wanted = len - *ret_len;
         if (wanted > x->body_left)
             wanted = (size_t)x->body_left;
-        struct destination to = {.out = out + *ret_len, .len = wanted};
+        struct conn_piece to = {.out = out + *ret_len, .len = wanted};
         ssize_t taken = conn_take(x->conn, to.out, to.len);
         if (taken == 0) {
             r = read_steadily(t, x, &to);
@@ -483,6 +501,10 @@ static void exchange_reset(struct exchange *x)
     x->chunks = (struct chunked){0};
     x->chunk_rest = (struct span){0};
     x->pace_end_ms = 0;
+    x->stretch_ms = 0; /* so the first one does not count as quick */
+    x->stretch_from = x->conn->received;
+    x->stretches_off = 0;
+    x->in_bulk = false;
     x->consumed = x->body_done = x->continue_sent = false;
     x->begun = x->head_only = x->chunked = x->close = false;
 }

@@ -57,7 +57,10 @@ struct exchange {
     struct span chunk_rest; /* of the last piece: what exchange_fill_body() had no room for */
     uint64_t
         pace_end_ms; /* of the window in which the peer must send LIMIT_RATE_BYTES; 0: none yet */
-    uint64_t pace_from; /* conn->received at its beginning */
+    uint64_t pace_from;                /* conn->received at its beginning */
+    uint64_t stretch_ms, stretch_from; /* where the latest STRETCH_BYTES began, as above */
+    unsigned stretches_off; /* so many are not received in bulk, however quick they are */
+    bool in_bulk;
 
     /* the response */
     int status;

@@ -101,12 +101,18 @@ int conn_open_received(struct conn *conn);
 enum { CONN_OUT_SLACK = 1 };
 ssize_t conn_take(struct conn *conn, uint8_t *out, size_t len);
 
-/* Waits until more has been received of a body of which `left` bytes are to come and `len` wanted
- * now. Without TLS they go straight to `out`. Where much is wanted it waits for much, so as to be
- * woken rarely, or until the task's deadline. Returns the number of bytes received, 0 at the end of
- * the stream, -ETIMEDOUT, or another -errno; `*ret_taken` is how many of them are in `out`. */
-ssize_t conn_receive_body(struct task *t, struct conn *conn, uint8_t *out, size_t len,
-                          uint64_t left, size_t *ret_taken);
+/* What is to be received of a body. */
+struct conn_piece {
+    uint8_t *out;
+    size_t len;    /* wanted now */
+    uint64_t left; /* of the body: as much at least */
+    bool in_bulk; /* waits for much where much is wanted, until the task's deadline: woken rarely */
+    size_t taken; /* is in `out`: none with TLS */
+};
+
+/* Waits until more has been received; without TLS straight to `out`. Returns the number of bytes, 0
+ * at the end of the stream, -ETIMEDOUT, or another -errno. */
+ssize_t conn_receive_body(struct task *t, struct conn *conn, struct conn_piece *piece);
 
 /* An empty chunk for this connection; NULL when memory is short. */
 struct chunk *conn_chunk(struct conn *conn, enum chunk_size size);

@@ -24,9 +24,10 @@ static int set_low_water(const struct conn *conn, int bytes)
 }
 
 /* Outside of this function a byte is enough: only a body may be waited for in large pieces. */
-static ssize_t receive_bulk(struct task *t, struct conn *conn, uint8_t *memory, size_t room)
+static ssize_t receive_bulk(struct task *t, struct conn *conn, uint8_t *memory, size_t room,
+                            bool in_bulk)
 {
-    if (room < LOW_WATER_BYTES || set_low_water(conn, LOW_WATER_BYTES) < 0)
+    if (!in_bulk || room < LOW_WATER_BYTES || set_low_water(conn, LOW_WATER_BYTES) < 0)
         return io_recv(t, conn->fd, memory, room);
     ssize_t received = io_recv_low_water(t, conn->fd, memory, room);
     if (set_low_water(conn, 1) < 0)
@@ -151,30 +152,29 @@ ssize_t conn_take(struct conn *conn, uint8_t *out, size_t len)
     return (ssize_t)taken;
 }
 
-ssize_t conn_receive_body(struct task *t, struct conn *conn, uint8_t *out, size_t len,
-                          uint64_t left, size_t *ret_taken)
+ssize_t conn_receive_body(struct task *t, struct conn *conn, struct conn_piece *piece)
 {
     struct input *in = &conn->input;
 
-    assert(len <= left);
-    *ret_taken = 0;
+    assert(piece->len <= piece->left);
+    piece->taken = 0;
     ssize_t r = conn_set_nonblocking(conn, false);
     if (r < 0)
         return r;
     if (!conn->is_tls) {
-        r = receive_bulk(t, conn, out, len);
+        r = receive_bulk(t, conn, piece->out, piece->len, piece->in_bulk);
         if (r > 0)
-            *ret_taken = (size_t)r;
-        conn->received += *ret_taken;
+            piece->taken = (size_t)r;
+        conn->received += piece->taken;
         return r;
     }
     uint8_t *memory;
     size_t room, there = in->sealed_end - in->sealed;
     /* Memory that large pieces have made large is used for what comes behind this piece, too. */
-    uint64_t wanted = in->capacity > INPUT_MAX_BYTES ? left : len;
+    uint64_t wanted = in->capacity > INPUT_MAX_BYTES ? piece->left : piece->len;
     r = input_make_bulk_room(in, true, wanted > there ? wanted - there : 0, &memory, &room);
     if (r == 0)
-        r = receive_bulk(t, conn, memory, room);
+        r = receive_bulk(t, conn, memory, room, piece->in_bulk);
     if (r > 0)
         take_received(conn, (size_t)r);
     return r;

@@ -40,6 +40,7 @@ static struct sim {
     uint64_t random;
     uint64_t now_ms;
     size_t lent_bytes;
+    bool minds_low_water;
     unsigned help_delay;
     bool help_decided;
     uint32_t used; /* operations[] from here on are free */
@@ -74,6 +75,11 @@ uint64_t io_sim_now_ms(void)
 void io_sim_pass(uint64_t duration_ms)
 {
     sim.now_ms += duration_ms;
+}
+
+void io_sim_mind_low_water(void)
+{
+    sim.minds_low_water = true;
 }
 
 unsigned io_sim_in_flight(int fd)
@@ -174,7 +180,7 @@ static ssize_t perform(struct operation *op)
 
     switch (q->kind) {
     case IO_RECV:
-        if (sim.o.minds_low_water && q->flags & IO_LOW_WATER && !reaches_low_water(q->fd))
+        if (sim.minds_low_water && q->flags & IO_LOW_WATER && !reaches_low_water(q->fd))
             return -EAGAIN;
         loop_new_epoch(sim.loop);
         r = recvfrom(q->fd, (void *)(uintptr_t)q->data, shortened(q->len), MSG_DONTWAIT, NULL,

@@ -28,8 +28,6 @@ enum io_sim_verdict {
 struct io_sim_options {
     uint64_t seed;
     bool shuffle; /* operations wait, complete in another order, and transfer less than asked */
-    /* A receive waits for the low-water mark. The socket must have room for so much. */
-    bool minds_low_water;
     struct offload_pool *pool; /* without threads; NULL: none */
     void *context;
     /* `kind` is 0 for IO_SIM_HELP. */
@@ -48,6 +46,9 @@ void io_sim_configure(const struct io_sim_options *options);
 /* The time that the loop goes by, and letting some of it pass. */
 uint64_t io_sim_now_ms(void);
 void io_sim_pass(uint64_t duration_ms);
+
+/* From now on a receive waits for the low-water mark. The socket must have room for so much. */
+void io_sim_mind_low_water(void);
 
 /* Operations in flight on a descriptor. */
 unsigned io_sim_in_flight(int fd);
