@@ -104,6 +104,14 @@ def host_takes_free_memory():
     return any(text(path)[5] == "1" for path in glob.glob("/sys/bus/virtio/drivers/virtio_balloon/virtio*/features"))
 
 
+def loose_memory():
+    """Bytes of free memory in blocks of less than 2 MiB."""
+    page = os.sysconf("SC_PAGE_SIZE")
+    with open("/proc/buddyinfo", encoding="ascii") as file:
+        zones = [list(map(int, line.split()[4:])) for line in file]
+    return sum(count * page << order for zone in zones for order, count in enumerate(zone) if page << order < 2 * MIB)
+
+
 class Ground:
     """A temporary folder with everything that servers read or write.
 
@@ -164,6 +172,8 @@ class Ground:
         step, kept = 2 * MIB, 64 * KIB
         if not host_takes_free_memory():
             return
+        size += loose_memory()  # which is taken first
+        size -= size % step
         with open(f"{self.tmp}/memory", "w+b", buffering=0) as file:
             file.truncate(size)
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_RANDOM)  # single pages: neighbours here and in memory

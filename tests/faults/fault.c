@@ -40,7 +40,6 @@ static const struct {
     [FAULT_STATFS] = {"fstatfs", {EIO, ENOSYS}},
     [FAULT_RANDOM] = {"getrandom", {ENOSYS, EINTR}},
     [FAULT_MODE] = {"fcntl", {EPERM}},
-    [FAULT_LOW_WATER] = {"setsockopt", {EPERM}},
     [FAULT_PEER_NAME] = {"getpeername", {ENOTCONN}},
     [FAULT_SEND_NOW] = {"send without waiting", {EAGAIN, EPIPE, ENOBUFS}},
     [FAULT_SHUTDOWN] = {"shutdown", {ENOTCONN}},

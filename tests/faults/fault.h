@@ -32,8 +32,7 @@ enum fault_site {
     FAULT_CACHESTAT,
     FAULT_STATFS,
     FAULT_RANDOM,
-    FAULT_MODE,      /* fcntl() */
-    FAULT_LOW_WATER, /* setsockopt() */
+    FAULT_MODE, /* fcntl() */
     FAULT_PEER_NAME,
     FAULT_SEND_NOW,
     FAULT_SHUTDOWN,

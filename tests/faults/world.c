@@ -182,8 +182,6 @@ int REAL(close)(int fd);
 int WRAPPED(close)(int fd);
 int REAL(fcntl64)(int fd, int command, ...);
 int WRAPPED(fcntl64)(int fd, int command, ...);
-int REAL(setsockopt)(int fd, int level, int option, const void *value, socklen_t length);
-int WRAPPED(setsockopt)(int fd, int level, int option, const void *value, socklen_t length);
 int REAL(getpeername)(int fd, struct sockaddr *ret_address, socklen_t *length);
 int WRAPPED(getpeername)(int fd, struct sockaddr *ret_address, socklen_t *length);
 int REAL(shutdown)(int fd, int how);
@@ -229,11 +227,6 @@ int WRAPPED(fcntl64)(int fd, int command, ...)
     int value = va_arg(args, int);
     va_end(args);
     return world_fails(FAULT_MODE) ? -1 : REAL(fcntl64)(fd, command, value);
-}
-
-int WRAPPED(setsockopt)(int fd, int level, int option, const void *value, socklen_t length)
-{
-    return world_fails(FAULT_LOW_WATER) ? -1 : REAL(setsockopt)(fd, level, option, value, length);
 }
 
 int WRAPPED(getpeername)(int fd, struct sockaddr *ret_address, socklen_t *length)
